@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// The PC around the processor, as far as the architecture itself needs it: first console, the end of the machine,
+// sentences.
+#pragma once
+#include "arch/upcalls.hpp"
+#include "kernel/lib/format.hpp"
+
+namespace hd::arch {
+
+// Before the first early_write(). Boot CPU.
+void init_early_console();
+
+// Formatted lines for the log, and a formatted sentence for the end of the boot.
+template <class... Arguments> void report(FormatString<std::type_identity_t<Arguments>...> format,
+                                          const Arguments&... a) {
+    char buffer[160];
+    BufferSink sink(buffer);
+    format_to(sink, format, a...);
+    upcall::log_line(sink.view());
+}
+template <class... Arguments>
+[[noreturn]] void refuse(FormatString<std::type_identity_t<Arguments>...> format, const Arguments&... a) {
+    char buffer[160];
+    BufferSink sink(buffer);
+    format_to(sink, format, a...);
+    upcall::boot_failure(sink.view());
+}
+
+}  // namespace hd::arch

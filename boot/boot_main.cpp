@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// The first C++: turns what the boot loader left in memory into arch::g_boot_info, then enters kernel_main(). Runs on
+// the boot CPU with the early page tables and no interrupt table: nothing here may fault.
+#include <cstring>
+
+#include "arch/cpu.hpp"
+#include "arch/upcalls.hpp"
+#include "arch/x86_64/entry_offsets.hpp"
+#include "arch/x86_64/platform.hpp"
+#include "arch/x86_64/sections.hpp"
+#include "arch/x86_64/smp.hpp"
+#include "boot/protocols.hpp"
+
+namespace hd::arch {
+
+constinit BootInfo g_boot_info = {};
+
+PhysRange kernel_image() { return {PhysAddr{virt_of(__image_phys_start).raw}, image_phys(__image_end)}; }
+
+}  // namespace hd::arch
+
+namespace hd::boot {
+
+using arch::g_boot_info;
+
+const u8* early_bytes(u64 address, u64 size, const char* sentence) {
+    if (address == 0 || address >= kEarlyMapEnd || size > kEarlyMapEnd - address) upcall::boot_failure(sentence);
+    return reinterpret_cast<const u8*>((arch::kDirectMap + address).raw);
+}
+
+void keep_command_line(std::string_view text) {
+    if (text.size() >= sizeof g_boot_info.command_line)
+        upcall::boot_failure("the command line is longer than 1023 characters");
+    std::memcpy(g_boot_info.command_line, text.data(), text.size());
+    g_boot_info.command_line[text.size()] = '\0';
+}
+
+void keep_initramfs(u64 begin, u64 size) {
+    if (g_boot_info.initramfs.size() != 0) upcall::boot_failure("the boot loader loaded more than one initramfs");
+    if (begin >= kEarlyMapEnd || size > kEarlyMapEnd - begin) upcall::boot_failure("the initramfs lies above 4 GiB");
+    g_boot_info.initramfs = {PhysAddr{begin}, PhysAddr{begin + size}};
+}
+
+void keep_memory(MemoryMap& map, u64 begin, u64 size, u32 e820_type) {
+    // ACPI 6.4, table 15-3. What is not known to be free is reserved.
+    const auto kind = e820_type == 1   ? arch::MemoryKind::Usable
+                      : e820_type == 3 ? arch::MemoryKind::AcpiReclaimable
+                                       : arch::MemoryKind::Reserved;
+    if (!map.add(begin, size, kind)) upcall::boot_failure("the boot loader's memory map has too many entries");
+}
+
+namespace {
+
+constinit MemoryMap g_map;
+
+bool in_usable_memory(arch::PhysRange range) {
+    for (const arch::MemoryRegion& region : g_boot_info.memory())
+        if (region.kind == arch::MemoryKind::Usable && region.range.begin <= range.begin &&
+            range.end <= region.range.end)
+            return true;
+    return false;
+}
+
+void finish_memory_map() {
+    // Page 0 holds the BIOS's data and is what a null physical address points to; another low page is where the other
+    // CPUs start. Both count as reserved, so that nobody allocates them.
+    if (!g_map.add(0, arch::kPageSize, arch::MemoryKind::Reserved)) upcall::boot_failure("the memory map is full");
+    arch::g_trampoline_page = g_map.low_page(g_boot_info.initramfs);
+    if (arch::g_trampoline_page != PhysAddr{} &&
+        !g_map.add(arch::g_trampoline_page.raw, arch::kPageSize, arch::MemoryKind::Reserved))
+        upcall::boot_failure("the memory map is full");
+    if (!g_map.normalise(g_boot_info)) upcall::boot_failure("the memory map has more than 64 regions");
+    if (!in_usable_memory(arch::kernel_image()))
+        upcall::boot_failure("the memory map does not say that the memory the kernel was loaded to is usable");
+    if (g_boot_info.initramfs.size() != 0 && !in_usable_memory(g_boot_info.initramfs))
+        upcall::boot_failure("the initramfs does not lie in usable memory");
+}
+
+}  // namespace
+
+extern "C" void boot_main(u32 protocol, u64 information) {
+    arch::g_cpu_locals[0].self = &arch::g_cpu_locals[0];
+    arch::init_early_console();
+    if (protocol == BOOT_MULTIBOOT2)
+        read_multiboot2(information, g_map);
+    else
+        read_pvh(information, g_map);
+    finish_memory_map();
+    kernel_main();
+}
+
+}  // namespace hd::boot

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// clone(2)'s flags and the scheduling calls' numbers and structures (linux/sched.h).
+#pragma once
+#include "kernel/lib/types.hpp"
+
+namespace hd::abi {
+
+inline constexpr u64 kCSIGNAL = 0xff, kCLONE_VM = 0x100, kCLONE_FS = 0x200, kCLONE_FILES = 0x400, kCLONE_SIGHAND = 0x800,
+                     kCLONE_PTRACE = 0x2000, kCLONE_VFORK = 0x4000, kCLONE_PARENT = 0x8000, kCLONE_THREAD = 0x10000,
+                     kCLONE_NEWNS = 0x20000, kCLONE_SYSVSEM = 0x40000, kCLONE_SETTLS = 0x80000,
+                     kCLONE_PARENT_SETTID = 0x100000, kCLONE_CHILD_CLEARTID = 0x200000, kCLONE_DETACHED = 0x400000,
+                     kCLONE_UNTRACED = 0x800000, kCLONE_CHILD_SETTID = 0x1000000;
+
+inline constexpr i32 kSCHED_OTHER = 0, kSCHED_FIFO = 1, kSCHED_RR = 2, kSCHED_BATCH = 3, kSCHED_IDLE = 5,
+                     kSCHED_RESET_ON_FORK = 0x40000000;
+
+struct SchedParam {
+    i32 sched_priority = 0;
+};
+
+}  // namespace hd::abi

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/core/held_locks.hpp"
+
+#include "kernel/core/panic.hpp"
+#include "kernel/core/percpu.hpp"
+#include "kernel/core/spinlock.hpp"
+
+namespace hd::core {
+
+namespace {
+HD_PERCPU PerCpu<HeldLocks> g_held_spinlocks;
+
+constexpr const char* kRankNames[] = {
+    "FilePosition",     "FileSystemRename", "Directory",   "Inode",         "Pipe",      "Terminal",   "AddressSpace",
+    "ProcessWait",      "ProcessTree",   "FileTable",      "FsContext",    "Mounts",    "Dentry",     "PageCache",
+    "PageTable",        "OpenFile",      "Futex",          "VmapArea",       "Signal",       "TerminalInput", "TerminalOutput", "Device",
+    "WaitQueue",        "Timer",         "RunQueue",       "CallFunction", "SlabDepot", "FrameAllocator", "Log", "Console"};
+static_assert(std::size(kRankNames) == static_cast<usize>(Rank::kCount));
+}  // namespace
+
+const char* rank_name(Rank rank) {
+    return rank < Rank::kCount ? kRankNames[static_cast<usize>(rank)] : "?";
+}
+
+HeldLocks& held_spinlocks() {
+    return g_held_spinlocks.unchecked();  // the callers have preemption off; checking would double the cost of a lock
+}
+
+const HeldLocks& held_spinlocks_of(CpuId cpu) {
+    return g_held_spinlocks.on(cpu);
+}
+
+void HeldLocks::describe(TextSink& sink) const {
+    for (usize i = 0; i < count_; ++i)
+        format_to(sink, "    {} {} taken at {}:{}\n", rank_name(locks_[i].rank), locks_[i].lock, locks_[i].site.file_name(),
+                  locks_[i].site.line());
+}
+
+const HeldLock* HeldLocks::find(const void* lock) const {
+    for (usize i = 0; i < count_; ++i)
+        if (locks_[i].lock == lock) return &locks_[i];
+    return nullptr;
+}
+
+void HeldLocks::pop_inner(const void* lock) {
+    for (usize i = count_; i-- > 0;) {
+        if (locks_[i].lock != lock) continue;
+        for (; i + 1 < count_; ++i) locks_[i] = locks_[i + 1];
+        locks_[--count_].rank = Rank{};
+        return;
+    }
+    panic("lock {} released by somebody who does not hold it", lock);
+}
+
+void HeldLocks::order_violation(const HeldLock& next) const {
+    const HeldLock& held = locks_[count_ - 1];
+    panic("lock order: {} wanted at {}:{} while {} is held since {}:{}", rank_name(next.rank), next.site.file_name(),
+          next.site.line(), rank_name(held.rank), held.site.file_name(), held.site.line());
+}
+
+void HeldLocks::overflow(const HeldLock& next) const {
+    panic("more than {} locks held at once, at {}:{}", kCapacity, next.site.file_name(), next.site.line());
+}
+
+// A waiter that has waited this long waits for ever: no section is longer than a few milliseconds, and even an emulated
+// CPU that its host keeps off the processor comes back sooner.
+void SpinlockBase::wait(const Site& site) {
+    constexpr u64 kTooLong = u64{60} << 30;  // cycles: about 20 seconds and more
+    const u64 start = arch::cycles();
+    for (;;) {
+        while (locked_.load(std::memory_order_relaxed)) {
+            arch::cpu_relax();
+            if (arch::cycles() - start < kTooLong) continue;
+            if (panicking()) arch::halt_forever();
+            const HeldLock* holder = nullptr;
+            for (u32 cpu = 0; cpu < kMaxCpus && holder == nullptr; ++cpu)
+                if (cpu_online(CpuId{cpu})) {
+                    const HeldLock* found = held_spinlocks_of(CpuId{cpu}).find(this);
+                    if (found != nullptr && found->site.line() != site.line()) holder = found;
+                }
+            panic("spinlock {} ({}) waited for too long at {}:{}, held since {}:{}", static_cast<const void*>(this),
+                  rank_name(rank_), site.file_name(), site.line(), holder != nullptr ? holder->site.file_name() : "?",
+                  holder != nullptr ? holder->site.line() : 0);
+        }
+        // acquire: pairs with the release in release().
+        if (!locked_.exchange(true, std::memory_order_acquire)) return;
+    }
+}
+
+}  // namespace hd::core

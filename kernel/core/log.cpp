@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/core/log.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "arch/cpu.hpp"
+#include "arch/timer.hpp"
+#include "kernel/core/spinlock.hpp"
+
+namespace hd::log {
+
+namespace {
+
+constexpr usize kRingSize = 65536;
+
+constinit core::IrqSpinlock g_lock{core::Rank::Log};
+constinit std::array<char, kRingSize> g_ring GUARDED_BY(g_lock) = {};
+constinit u64 g_written GUARDED_BY(g_lock) = 0;  // bytes ever; the ring holds the last kRingSize of them
+constinit std::atomic<Level> g_console_level{Level::Info};
+constinit std::array<Sink, 4> g_sinks GUARDED_BY(g_lock) = {};
+constinit Sink g_serial_sink GUARDED_BY(g_lock) = nullptr;
+
+void store(std::string_view text) REQUIRES(g_lock) {
+    for (const char c : text) g_ring[g_written++ % kRingSize] = c;
+}
+
+void emit(std::string_view line, bool to_consoles) REQUIRES(g_lock) {
+    const bool poll_serial = to_consoles && g_serial_sink == nullptr;
+    arch::early_write(line, poll_serial ? arch::EarlyOutput::Serial : arch::EarlyOutput::DebugOnly);
+    if (!to_consoles) return;
+    if (g_serial_sink != nullptr) g_serial_sink(line);
+    for (const Sink sink : g_sinks)
+        if (sink != nullptr) sink(line);
+}
+
+}  // namespace
+
+void write(Level level, std::string_view format, std::span<const hd::detail::FormatArgument> arguments) {
+    char buffer[256];
+    BufferSink line(buffer);
+    const i64 now = arch::clock_now().raw;
+    format_to(line, "[{:5}.{:06}] ", now / 1'000'000'000, now / 1'000 % 1'000'000);
+    hd::detail::format_arguments(line, format, arguments);
+    if (line.truncated()) buffer[sizeof buffer - 1] = '~';
+    const bool to_consoles = level <= g_console_level.load(std::memory_order_relaxed);  // a setting, orders nothing
+
+    core::LockGuard guard(g_lock);
+    store(line.view());
+    store("\n");
+    emit(line.view(), to_consoles);
+    emit("\n", to_consoles);
+}
+
+void set_console_level(Level level) {
+    g_console_level.store(level, std::memory_order_relaxed);  // a setting, orders nothing
+}
+
+void add_sink(Sink sink) {
+    core::LockGuard guard(g_lock);
+    const auto slot = std::ranges::find(g_sinks, nullptr);
+    ASSERT(slot != g_sinks.end(), "more consoles than slots");
+    *slot = sink;
+}
+
+void set_serial_sink(Sink sink) {
+    core::LockGuard guard(g_lock);
+    g_serial_sink = sink;
+}
+
+usize size() {
+    core::LockGuard guard(g_lock);
+    return std::min<u64>(g_written, kRingSize);
+}
+
+usize read_tail(std::span<char> buffer) {
+    core::LockGuard guard(g_lock);
+    const usize length = std::min<u64>(std::min<u64>(g_written, kRingSize), buffer.size());
+    for (usize i = 0; i < length; ++i) buffer[i] = g_ring[(g_written - length + i) % kRingSize];
+    return length;
+}
+
+void UnlockedSink::put(std::string_view text) NO_THREAD_SAFETY_ANALYSIS {
+    arch::early_write(text, arch::EarlyOutput::Serial);
+    for (const Sink sink : g_sinks)  // in a panic they take no locks, either
+        if (sink != nullptr) sink(text);
+}
+
+}  // namespace hd::log

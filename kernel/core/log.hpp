@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// The kernel log: a ring of the last lines (dmesg reads it), printed as they come. Everything goes to the emulator's debug
+// console when there is one; lines at least as grave as the console level go to the consoles as well. Any context but
+// NMI; takes the innermost lock. Not for hot paths.
+#pragma once
+#include "kernel/lib/format.hpp"
+
+namespace hd::log {
+
+enum class Level : u8 { Error = 3, Warning = 4, Info = 6, Debug = 7 };  // syslog(2)'s numbers
+
+void write(Level level, std::string_view format, std::span<const hd::detail::FormatArgument> arguments);
+
+template <Level kLevel, class... Arguments>
+void print(std::string_view format, const Arguments&... arguments) {
+    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)..., false};
+    write(kLevel, format, {packed, sizeof...(Arguments)});
+}
+template <class... A> void error(FormatString<std::type_identity_t<A>...> format, const A&... a) {
+    print<Level::Error>(format.text, a...);
+}
+template <class... A> void warn(FormatString<std::type_identity_t<A>...> format, const A&... a) {
+    print<Level::Warning>(format.text, a...);
+}
+template <class... A> void info(FormatString<std::type_identity_t<A>...> format, const A&... a) {
+    print<Level::Info>(format.text, a...);
+}
+template <class... A> void debug(FormatString<std::type_identity_t<A>...> format, const A&... a) {
+    print<Level::Debug>(format.text, a...);
+}
+
+// Which levels reach the consoles; `quiet` on the command line lowers it to warnings.
+void set_console_level(Level level);
+
+// A console that wants the lines (the framebuffer's). Called with the log's lock held: must not log, sleep or allocate.
+using Sink = void (*)(std::string_view text);
+void add_sink(Sink sink);
+// The serial console's driver takes over from the early polled output (both write the same line).
+void set_serial_sink(Sink sink);
+
+// Copies the newest part of the log that fits. Returns its length. For syslog(2) and panics.
+usize read_tail(std::span<char> buffer);
+usize size();  // bytes in the ring
+
+// The next character's consumer: for reports that must come out while the log's lock may be held by a stopped CPU.
+class UnlockedSink final : public TextSink {
+public:
+    void put(std::string_view text) override;
+};
+
+}  // namespace hd::log

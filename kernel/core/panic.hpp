@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// The end: a report and a halt. ASSERT states what must hold; it stays on in the default build, so keep it cheap.
+#pragma once
+#include "kernel/lib/format.hpp"
+
+namespace hd::arch {
+struct TrapFrame;
+}
+
+namespace hd::core {
+
+// Prints the report - sentence, registers if `frame` is given, backtraces of this CPU and of the others, the running
+// threads, held locks, last log lines - and halts with ExitStatus::Panic. Any context, NMI included.
+[[noreturn]] void panic_with(const arch::TrapFrame* frame, std::string_view format,
+                             std::span<const hd::detail::FormatArgument> arguments);
+
+template <class... Arguments>
+[[noreturn]] void panic(FormatString<std::type_identity_t<Arguments>...> format, const Arguments&... arguments) {
+    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)..., false};
+    panic_with(nullptr, format.text, {packed, sizeof...(Arguments)});
+}
+
+// The same for an exception: the report shows the registers of `frame`.
+template <class... Arguments>
+[[noreturn]] void panic_at(const arch::TrapFrame& frame, FormatString<std::type_identity_t<Arguments>...> format,
+                           const Arguments&... arguments) {
+    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)..., false};
+    panic_with(&frame, format.text, {packed, sizeof...(Arguments)});
+}
+
+[[noreturn]] void assertion_failed(const char* condition, const char* sentence, const char* file, int line);
+
+// Is a panic under way? Then whoever would wait for another CPU must not.
+bool panicking();
+
+// The end before the kernel could start in earnest: one clear sentence on every console, then a halt with
+// ExitStatus::BootFailure.
+[[noreturn]] void boot_failure(std::string_view sentence);
+
+}  // namespace hd::core
+
+#define ASSERT(condition, sentence) \
+    (__builtin_expect(!(condition), 0) ? ::hd::core::assertion_failed(#condition, sentence, __FILE__, __LINE__) : void())

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// The order of all locks: this list is the kernel's lock order. A CPU (spinlocks) or thread (sleeping locks) may take a
+// lock only if its rank is greater than that of every lock it holds; so no two can wait for each other in a circle.
+// Two of the same rank only through lock_pair(), which orders them by address. docs/lock-order.md tells the reasons.
+#pragma once
+#include "kernel/lib/types.hpp"
+
+namespace hd::core {
+
+enum class Rank : u8 {
+    // Sleeping locks. Taken in task context only, before any spinlock.
+    FilePosition,      // an open file's offset; held while the file or directory is read
+    FileSystemRename,  // two directories change at once
+    Directory,         // a directory's entries
+    Inode,             // a file's contents and size
+    Pipe,              // a pipe's buffer
+    Terminal,          // a terminal's line discipline: reading side
+    AddressSpace,      // the set of a process's mappings
+    ProcessWait,       // reserved for tests of sleeping locks
+    // From here on spinlocks that interrupt handlers never take.
+    ProcessTree,       // parents, children, groups, sessions, the pid table
+    FileTable,         // a process's descriptors
+    FsContext,         // root, working directory, umask
+    Mounts,            // mount table
+    Dentry,            // name cache
+    PageCache,         // an inode's page tree
+    PageTable,         // entries of one last-level page table
+    OpenFile,          // status flags of an open file
+    Futex,             // the waiters of one hash bucket of futexes
+    VmapArea,          // kernel address ranges
+    // Spinlocks taken with interrupts off, as interrupt handlers take them too.
+    Signal,            // a process's pending signals and handlers
+    TerminalInput,     // characters on their way from the interrupt handler to the line discipline
+    TerminalOutput,    // a terminal's output queue
+    Device,            // a device's registers
+    WaitQueue,         // the waiters of one condition
+    Timer,             // a CPU's timer queue
+    RunQueue,          // a CPU's runnable threads
+    CallFunction,      // a CPU's queue of functions to call
+    SlabDepot,         // a slab cache's partly used slabs
+    FrameAllocator,    // the buddy allocator
+    Log,               // the log's ring: everybody logs
+    Console,           // a console's queue and registers: the log writes to it, and it does not log
+    kCount
+};
+
+const char* rank_name(Rank rank);
+
+}  // namespace hd::core

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/drivers/virtual_console.hpp"
+
+#include <algorithm>
+
+#include "kernel/tty/line.hpp"
+
+namespace hd::drivers {
+
+using tty::Cell;
+
+VirtualConsole::VirtualConsole(TextScreen& screen, Cell* cells, Cell* shown)
+    : screen_(screen), vt_(screen.columns(), screen.rows(), cells), shown_(shown) {
+    std::fill_n(shown_, usize{vt_.columns()} * vt_.rows(), Cell{});  // no cell is like this: everything will be drawn
+}
+
+usize VirtualConsole::room() { return stopped_.load(std::memory_order_relaxed) ? 0 : 4096; }
+
+void VirtualConsole::interpret(std::span<const u8> bytes) {
+    vt_.mark_changed(vt_.cursor_row());
+    vt_.write(bytes);
+    vt_.mark_changed(vt_.cursor_row());
+    application_cursor_keys_.store(vt_.application_cursor_keys(), std::memory_order_relaxed);
+}
+
+void VirtualConsole::write(std::span<const u8> bytes) {
+    tty::Input reply[32];
+    usize reply_size = 0;
+    while (!bytes.empty()) {
+        const std::span<const u8> piece = bytes.first(std::min<usize>(bytes.size(), 64));
+        bytes = bytes.subspan(piece.size());
+        core::LockGuard guard(lock_);
+        interpret(piece);
+        for (const char c : vt_.reply())
+            if (reply_size < std::size(reply)) reply[reply_size++].character = static_cast<u8>(c);
+        vt_.clear_reply();
+    }
+    if (reply_size > 0) line->receive({reply, reply_size});
+}
+
+void VirtualConsole::write_log(std::string_view text) NO_THREAD_SAFETY_ANALYSIS {
+    const bool alone = core::panicking();  // the others have been stopped, perhaps with the lock held
+    const arch::IrqState state = alone ? arch::irq_save() : lock_.lock();
+    for (const char c : text) {
+        const u8 bytes[2] = {'\r', static_cast<u8>(c)};
+        interpret(c == '\n' ? std::span<const u8>(bytes) : std::span<const u8>(bytes).subspan(1));
+    }
+    vt_.clear_reply();
+    if (alone) {
+        for (u32 row = 0; row < vt_.rows(); ++row) {
+            Cell run[kRun];
+            for (u32 column = 0, count; (count = static_cast<u32>(take_run(row, column, run))) > 0; column += count)
+                screen_.draw(column, row, {run, count});
+        }
+        arch::irq_restore(state);
+        return;
+    }
+    lock_.unlock(state);
+    draw();
+}
+
+// ---- drawing
+
+Cell VirtualConsole::visible(u32 column, u32 row) const {
+    const Cell cell = vt_.cell(column, row);
+    const bool cursor = vt_.cursor_visible() && column == vt_.cursor_column() && row == vt_.cursor_row();
+    return cursor ? cell.inverted() : cell;
+}
+
+// The next run of cells at or behind `column` that are to be drawn, and where it begins. 0: none.
+usize VirtualConsole::take_run(u32 row, u32& column, Cell (&run)[kRun]) {
+    Cell* const shown = shown_ + usize{row} * vt_.columns();
+    while (column < vt_.columns() && shown[column] == visible(column, row)) ++column;
+    usize count = 0;
+    for (u32 i = column; i < vt_.columns() && count < kRun && shown[i] != visible(i, row); ++i)
+        run[count++] = shown[i] = visible(i, row);
+    return count;
+}
+
+void VirtualConsole::draw_row(u32 row) {
+    for (u32 column = 0;;) {
+        Cell run[kRun];
+        usize count;
+        {
+            core::LockGuard guard(lock_);
+            count = take_run(row, column, run);
+        }
+        if (count == 0) return;
+        screen_.draw(column, row, {run, count});
+        column += static_cast<u32>(count);
+    }
+}
+
+void VirtualConsole::draw() {
+    if (requests_.fetch_add(1) != 0) return;
+    u32 seen;
+    do {
+        seen = requests_.load();
+        tty::Vt::Rows changed;
+        {
+            core::LockGuard guard(lock_);
+            changed = vt_.take_changed();
+        }
+        for (u32 row = 0; row < screen_.rows(); ++row)
+            if (changed.has(row)) draw_row(row);
+    } while (!requests_.compare_exchange_strong(seen, 0));
+}
+
+}  // namespace hd::drivers

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/fs/vfs/dentry.hpp"
+
+#include <algorithm>
+
+#include "kernel/fs/vfs/mount.hpp"
+#include "kernel/fs/vfs/path.hpp"
+
+namespace hd::fs {
+
+namespace {
+
+constexpr usize kBuckets = 1024;
+constexpr u64 kMostCached = 8192;  // a dentry and its inode are some 400 bytes
+
+struct Bucket {
+    core::Spinlock lock{core::Rank::Dentry};
+    Dentry* first GUARDED_BY(lock) = nullptr;
+};
+
+constinit Bucket g_buckets[kBuckets]{};
+constinit std::atomic<u64> g_cached{0};  // relaxed everywhere: a measure for eviction
+
+Bucket& bucket_of(const Dentry* directory, std::string_view name) {
+    u64 hash = reinterpret_cast<u64>(directory) >> 4;
+    for (const char c : name) hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;  // FNV-1a
+    return g_buckets[(hash ^ hash >> 32) % kBuckets];
+}
+
+}  // namespace
+
+// ---- one dentry
+
+Dentry::~Dentry() {
+    if (name_ != inline_name_) delete[] name_;
+}
+
+// A chain of removed directories may be held by its last element alone: destroyed in a loop, not by recursion, since the
+// chain may be longer than the kernel stack is deep.
+void Dentry::last_reference() {
+    Dentry* dying = this;
+    while (dying != nullptr) {
+        Dentry* parent = dying->parent_;
+        delete dying;
+        dying = parent != nullptr && parent->drop_reference() ? parent : nullptr;
+    }
+}
+
+void Dentry::set_name(std::string_view name, std::unique_ptr<char[]> storage) {
+    if (name_ != inline_name_) delete[] name_;
+    name_ = storage ? storage.release() : inline_name_;
+    name_size_ = static_cast<u8>(name.size());
+    name.copy(name_, name.size());
+}
+
+Result<DentryRef> Dentry::make(InodeRef inode, DentryRef parent, std::string_view name) {
+    auto storage = TRY(DentryCache::reserve_name(name));
+    Dentry* dentry = new (std::nothrow) Dentry(std::move(inode), std::move(parent));
+    if (dentry == nullptr) return fail(Errno::kENOMEM);
+    dentry->set_name(name, std::move(storage));
+    return DentryRef(kAdoptRef, dentry);
+}
+
+DentryRef Dentry::parent() {
+    core::LockGuard guard(MountTable::lock());
+    Dentry* at = this;
+    while (at->parent_ == nullptr) {
+        if (at->mount_ == nullptr || !at->mount_->point) return DentryRef(at);
+        at = at->mount_->point.get();
+    }
+    return DentryRef(at->parent_);
+}
+
+void Dentry::source_path(TextSink& sink) const {
+    char buffer[512];  // /proc/PID/maps cuts a longer path off
+    const auto path = path_of(*this, *root_dentry(), buffer);
+    sink.put(path ? *path : "(too long)");
+}
+
+// ---- the cache
+
+DentryRef DentryCache::find(Dentry& directory, std::string_view name) {
+    Bucket& bucket = bucket_of(&directory, name);
+    core::LockGuard guard(bucket.lock);
+    for (Dentry* dentry = bucket.first; dentry != nullptr; dentry = dentry->next_)
+        if (dentry->parent_ == &directory && dentry->name() == name) return DentryRef(dentry);
+    return {};
+}
+
+Result<DentryRef> DentryCache::find_or_load(Dentry& directory, std::string_view name) {
+    if (DentryRef found = find(directory, name)) return found;
+    return insert(directory, name, TRY(directory.inode->lookup(name)));
+}
+
+Result<DentryRef> DentryCache::insert(Dentry& directory, std::string_view name, InodeRef inode) {
+    DentryRef dentry = TRY(Dentry::make(std::move(inode), DentryRef(&directory), name));
+    if (!directory.inode->cacheable()) return dentry;
+    dentry->ref();  // the table's own
+    link(*dentry);
+    if (g_cached.load(std::memory_order_relaxed) > kMostCached) evict_some();
+    return dentry;
+}
+
+void DentryCache::link(Dentry& dentry) {
+    Bucket& bucket = bucket_of(dentry.parent_, dentry.name());
+    core::LockGuard guard(bucket.lock);
+    dentry.next_ = std::exchange(bucket.first, &dentry);
+    dentry.hashed_ = true;
+    g_cached.fetch_add(1, std::memory_order_relaxed);
+}
+
+// True if it was hashed; the table's reference is the caller's then.
+bool DentryCache::unlink(Dentry& dentry) {
+    Bucket& bucket = bucket_of(dentry.parent_, dentry.name());
+    core::LockGuard guard(bucket.lock);
+    if (!dentry.hashed_) return false;
+    Dentry** link = &bucket.first;
+    while (*link != &dentry) link = &(*link)->next_;
+    *link = dentry.next_;
+    dentry.hashed_ = false;
+    g_cached.fetch_sub(1, std::memory_order_relaxed);
+    return true;
+}
+
+void DentryCache::remove(Dentry& dentry) {
+    dentry.unlinked_.store(true, std::memory_order_relaxed);  // read as a hint, or under the directory's lock
+    if (unlink(dentry)) dentry.unref();
+}
+
+Result<std::unique_ptr<char[]>> DentryCache::reserve_name(std::string_view name) {
+    if (name.size() <= Dentry::kInlineName) return std::unique_ptr<char[]>();
+    std::unique_ptr<char[]> storage(new (std::nothrow) char[name.size()]);
+    if (!storage) return fail(Errno::kENOMEM);
+    return storage;
+}
+
+void DentryCache::move(Dentry& dentry, Dentry& directory, std::string_view name, std::unique_ptr<char[]> storage) {
+    Dentry* old_parent;
+    directory.ref();
+    {
+        core::LockGuard guard(MountTable::lock());
+        const bool hashed = unlink(dentry);
+        old_parent = std::exchange(dentry.parent_, &directory);
+        dentry.set_name(name, std::move(storage));
+        if (hashed) link(dentry);
+    }
+    // From here on a walk finds the new name; one that looked in between waits for the directory's lock.
+    old_parent->unref();
+}
+
+bool DentryCache::is_ancestor(const Dentry& ancestor, const Dentry& dentry) {
+    core::LockGuard guard(MountTable::lock());
+    for (const Dentry* at = &dentry; at != nullptr; at = at->parent_)
+        if (at == &ancestor) return true;
+    return false;
+}
+
+// Takes what only the table holds off one bucket. No new reference can come meanwhile: one is made from the table, under
+// the bucket's lock, or from another reference, and there is none.
+bool DentryCache::evict_bucket(usize index) {
+    Bucket& bucket = g_buckets[index];
+    Dentry* evicted = nullptr;
+    {
+        core::LockGuard guard(bucket.lock);
+        for (Dentry** link = &bucket.first; *link != nullptr;) {
+            Dentry* dentry = *link;
+            if (dentry->reference_count() != 1) {
+                link = &dentry->next_;
+                continue;
+            }
+            *link = dentry->next_;
+            dentry->hashed_ = false;
+            dentry->next_ = std::exchange(evicted, dentry);
+            g_cached.fetch_sub(1, std::memory_order_relaxed);
+        }
+    }
+    const bool any = evicted != nullptr;
+    while (evicted != nullptr) std::exchange(evicted, evicted->next_)->unref();
+    return any;
+}
+
+void DentryCache::evict_some() {
+    static constinit std::atomic<usize> hand{0};
+    for (usize i = 0; i < kBuckets / 64; ++i)
+        evict_bucket(hand.fetch_add(1, std::memory_order_relaxed) % kBuckets);  // any order will do
+}
+
+void DentryCache::drop_unused() {
+    // Directories become unused when their entries are gone, so as long as something was dropped there may be more.
+    for (bool any = true; any;) {
+        any = false;
+        for (usize i = 0; i < kBuckets; ++i) any |= evict_bucket(i);
+    }
+}
+
+u64 DentryCache::size() {
+    return g_cached.load(std::memory_order_relaxed);
+}
+
+}  // namespace hd::fs

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// File: an open file description (open(2)) - what descriptors refer to, shared by dup(2) and fork(2). Pipes, terminals and
+// devices derive from it.
+//
+// Locking: `position_lock` (sleeping, rank FilePosition) around read, write and seek that use the shared offset.
+#pragma once
+#include "kernel/abi/fcntl.hpp"
+#include "kernel/fs/vfs/dentry.hpp"
+#include "kernel/fs/vfs/io_buffer.hpp"
+#include "kernel/mm/vm/user_ptr.hpp"
+#include "kernel/sync/wait_queue.hpp"
+
+namespace hd::fs {
+
+// poll(2)'s bits.
+inline constexpr u32 kPOLLIN = 1, kPOLLPRI = 2, kPOLLOUT = 4, kPOLLERR = 8, kPOLLHUP = 16, kPOLLNVAL = 32;
+
+// How poll, select and (later) epoll learn that a file may have become ready: the file adds its wait queues.
+class PollTable {
+public:
+    virtual void add(sync::WaitQueue& queue) = 0;
+
+protected:
+    ~PollTable() = default;
+};
+
+class File : public RefCounted<File> {
+public:
+    File(InodeRef inode, DentryRef dentry, u32 flags);
+    virtual ~File();
+
+    const InodeRef inode;
+    const DentryRef dentry;  // may be null: a pipe
+    // O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH …; fcntl(F_SETFL) changes some. Relaxed: each access is about one bit.
+    std::atomic<u32> flags;
+    sync::Mutex position_lock{core::Rank::FilePosition};
+    u64 position GUARDED_BY(position_lock) = 0;
+
+    u32 status_flags() const { return flags.load(std::memory_order_relaxed); }
+    bool path_only() const { return (status_flags() & abi::kO_PATH) != 0; }
+    bool readable() const { return (status_flags() & (abi::kO_WRONLY | abi::kO_PATH)) == 0; }
+    bool writable() const {
+        return (status_flags() & abi::kO_ACCMODE) - 1 < 2 && !path_only();  // O_WRONLY or O_RDWR
+    }
+    bool nonblocking() const { return (status_flags() & abi::kO_NONBLOCK) != 0; }
+
+    // At `offset` (pread, pwrite; for seekable files) - read() and write() of the shared position are built on these. Return
+    // the bytes moved. EAGAIN with O_NONBLOCK, kERESTARTSYS when a signal came before anything was moved. The caller has
+    // checked readable() or writable().
+    virtual Result<u64> read_at(IoBuffer& buffer, u64 offset);
+    virtual Result<u64> write_at(IoBuffer& buffer, u64 offset, bool append);  // append: at the end instead
+    virtual bool seekable() const { return true; }  // false: ESPIPE, and offset is not used
+    virtual Result<u64> seek(i64 offset, int whence);
+    virtual Result<u64> ioctl(u32 request, u64 argument);  // ENOTTY
+    // What is possible now; registers with `table` if it is not null.
+    virtual u32 poll(PollTable* table);
+    // What mmap(2) maps: this file; nullptr for anonymous memory (/dev/zero). ENODEV.
+    virtual Result<mm::PageSource*> map_source();
+
+    // read(2), write(2), getdents64(2). EBADF; ENOTDIR, EINVAL (not even one entry fits).
+    Result<u64> read(IoBuffer& buffer);
+    Result<u64> write(IoBuffer& buffer);
+    Result<u64> read_entries(IoBuffer& buffer);
+};
+
+// For files whose contents are made when they are read: the errors of lseek(2) over `position`, for an end at `size`.
+Result<u64> seek_target(u64 position, u64 size, i64 offset, int whence);
+
+}  // namespace hd::fs

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/fs/vfs/io_buffer.hpp"
+
+#include <cstring>
+
+#include "kernel/mm/vm/user_ptr.hpp"
+
+namespace hd::fs {
+
+// Calls copy(address, size) for each stretch of `count` bytes.
+template <class Copy> Result<> IoBuffer::move(u64 count, Copy copy) {
+    ASSERT(count <= remaining(), "a copy of more bytes than the buffer has");
+    while (count != 0) {
+        if (piece_ == 0) {
+            address_ = rest_.front().iov_base;
+            piece_ = rest_.front().iov_len;
+            rest_ = rest_.subspan(1);
+            continue;
+        }
+        const u64 size = std::min(count, piece_);
+        TRY(copy(address_, size));
+        address_ += size;
+        piece_ -= size;
+        done_ += size;
+        count -= size;
+    }
+    return {};
+}
+
+Result<> IoBuffer::put(std::span<const u8> bytes) {
+    const u8* from = bytes.data();
+    return move(bytes.size(), [&](u64 address, u64 size) -> Result<> {
+        if (user_)
+            TRY(mm::copy_to_user(address, from, size));
+        else
+            std::memcpy(reinterpret_cast<void*>(address), from, size);
+        from += size;
+        return {};
+    });
+}
+
+Result<> IoBuffer::get(std::span<u8> bytes) {
+    u8* to = bytes.data();
+    return move(bytes.size(), [&](u64 address, u64 size) -> Result<> {
+        if (user_)
+            TRY(mm::copy_from_user(to, address, size));
+        else
+            std::memcpy(to, reinterpret_cast<const void*>(address), size);
+        to += size;
+        return {};
+    });
+}
+
+Result<> IoBuffer::put_zeros(u64 count) {
+    return move(count, [&](u64 address, u64 size) -> Result<> {
+        if (!user_) {
+            std::memset(reinterpret_cast<void*>(address), 0, size);
+            return {};
+        }
+        core::assert_may_sleep();
+        if (!mm::is_user_range(address, size) || arch::clear_user_raw(address, size) != 0) return fail(Errno::kEFAULT);
+        return {};
+    });
+}
+
+}  // namespace hd::fs

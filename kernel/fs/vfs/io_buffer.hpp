@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Where read(2) and write(2) move bytes: user memory, in one piece or several (readv), or kernel memory (exec, the initramfs). One
+// type, so that a file system is written once. Copies go straight between the file's memory and the buffer, and move it on.
+// Context: task; user memory may fault and sleep, so no spinlock is held around the copies.
+#pragma once
+#include <algorithm>
+#include <span>
+
+#include "kernel/abi/uio.hpp"
+#include "kernel/lib/result.hpp"
+
+namespace hd::fs {
+
+class IoBuffer {
+public:
+    static IoBuffer user(u64 address, u64 size) { return {address, size, size, {}, true}; }
+    static IoBuffer kernel(void* memory, u64 size) { return {reinterpret_cast<u64>(memory), size, size, {}, false}; }
+    // `pieces`: kernel memory that outlives this, copied from the program; their sizes add up to `total`.
+    static IoBuffer vector(std::span<const abi::IoVec> pieces, u64 total) { return {0, 0, total, pieces, true}; }
+
+    u64 remaining() const { return size_ - done_; }
+    u64 done() const { return done_; }
+    // All of the bytes, or EFAULT: then done() says how many whole pieces got there.
+    Result<> put(std::span<const u8> bytes);  // into the reader's buffer
+    Result<> get(std::span<u8> bytes);        // out of the writer's buffer
+    Result<> put_zeros(u64 count);
+    // Writes at most what remains; the generators of short texts use it.
+    Result<> put_some(std::span<const u8> bytes) { return put(bytes.first(std::min(bytes.size(), remaining()))); }
+    // Read no more than `count` from now on.
+    void limit(u64 count) { size_ = done_ + std::min(count, remaining()); }
+
+private:
+    IoBuffer(u64 address, u64 piece, u64 size, std::span<const abi::IoVec> rest, bool is_user)
+        : address_(address), piece_(piece), size_(size), rest_(rest), user_(is_user) {}
+    template <class Copy> Result<> move(u64 count, Copy copy);
+
+    u64 address_, piece_;  // what is left of the current piece
+    u64 size_, done_ = 0;
+    std::span<const abi::IoVec> rest_;
+    bool user_;
+};
+
+}  // namespace hd::fs

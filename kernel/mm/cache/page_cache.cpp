@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/mm/cache/page_cache.hpp"
+
+#include "kernel/core/percpu.hpp"
+#include "kernel/mm/slab/slab_cache.hpp"
+
+namespace hd::mm {
+
+using core::LockGuard;
+using core::Spinlock;
+
+namespace {
+
+constinit SlabCache g_node_cache{"radix_node", sizeof(RadixNode), alignof(RadixNode)};
+
+// A CPU's share of the count may be negative; only the sum means something.
+HD_PERCPU core::PerCpu<std::atomic<i64>> g_pages;
+
+// Preemption off. relaxed: only this CPU writes it.
+void count_pages(i64 change) {
+    std::atomic<i64>& mine = g_pages.get();
+    mine.store(mine.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+RadixNode* PageCache::Nodes::allocate() { return static_cast<RadixNode*>(g_node_cache.allocate()); }
+
+void PageCache::Nodes::free(RadixNode* node) { g_node_cache.free(node); }
+
+FrameRef PageCache::find_locked(u64 index) {
+    Frame* frame = pages_.find(index);
+    if (frame != nullptr) get_frame(*frame);
+    return FrameRef(frame);
+}
+
+FrameRef PageCache::find(u64 index) {
+    LockGuard<Spinlock> guard(lock_);
+    return find_locked(index);
+}
+
+Result<FrameRef> PageCache::get_or_create(u64 index) {
+    if (FrameRef found = find(index)) return found;
+    FrameRef fresh(TRY(allocate_frame(Zero::Yes)));
+
+    LockGuard<Spinlock> guard(lock_);
+    if (FrameRef other = find_locked(index)) return other;  // somebody was faster; ours goes back
+    TRY(pages_.insert(index, fresh.get()));
+    get_frame(*fresh);
+    count_pages(1);
+    return fresh;
+}
+
+void PageCache::truncate(u64 from) {
+    // A few at a time: the lock turns preemption off.
+    constexpr usize kBatch = 32;
+    for (usize dropped = kBatch; dropped == kBatch;) {
+        Frame* frames[kBatch];
+        dropped = 0;
+        {
+            LockGuard<Spinlock> guard(lock_);
+            for (; dropped < kBatch; ++dropped) {
+                const auto entry = pages_.next(from);
+                if (!entry) break;
+                frames[dropped] = pages_.remove(entry->index);
+                from = entry->index;
+            }
+            count_pages(-static_cast<i64>(dropped));
+        }
+        for (usize i = 0; i < dropped; ++i) put_frame(*frames[i]);
+    }
+}
+
+u64 PageCache::page_count() {
+    LockGuard<Spinlock> guard(lock_);
+    return pages_.size();
+}
+
+u64 cached_pages() {
+    i64 sum = 0;
+    // relaxed: a sum of what each CPU counted a moment ago.
+    core::online_cpus().for_each([&](CpuId cpu) { sum += g_pages.on(cpu).load(std::memory_order_relaxed); });
+    return sum < 0 ? 0 : static_cast<u64>(sum);
+}
+
+}  // namespace hd::mm

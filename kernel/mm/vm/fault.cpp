@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// Page faults: what a touched page turns into.
+//
+//     entry           access   mapping               becomes
+//     empty           read     anonymous             the zero frame, read-only
+//     empty           write    anonymous             a zeroed frame
+//     empty           any      shared file           the file's frame
+//     empty           read     private file          the file's frame, read-only, and its neighbours that are in memory
+//     empty           write    private file          a copy of it
+//     read-only       write    shared                writable
+//     read-only       write    private, sole owner   writable: copy-on-write's reuse, no copy
+//     read-only       write    private               a copy; the old frame loses a reference
+//     parked          allowed  any                   present again (mprotect gave the rights back)
+//     fits            any      any                   nothing: another thread was faster, or the TLB was stale
+//
+// All with the space's lock read-held: several threads may fault at once, even on the same page. The entry is decided under
+// its table's lock; whoever comes second finds the work done and drops what it brought.
+#include <algorithm>
+#include <cstring>
+
+#include "kernel/mm/vm/address_space.hpp"
+
+namespace hd::mm {
+
+namespace {
+
+constexpr u64 kAroundPages = 16;  // fault-around: how many pages of a file one read fault maps at most
+
+bool allows(const Vma& vma, FaultAccess access) {
+    if (access.write) return vma.protection.write;
+    if (access.execute) return vma.protection.execute;
+    return vma.protection.read || vma.protection.write || vma.protection.execute;  // x86 cannot tell read from execute
+}
+
+Entry entry_for(const Frame& frame, const Vma& vma, bool writable) {
+    return Entry::page(phys_of(frame),
+                       {.write = writable, .execute = vma.protection.execute, .user = true});
+}
+
+}  // namespace
+
+FaultResult AddressSpace::fault_in(Vma& vma, VirtAddr page, FaultAccess access) {
+    if (!allows(vma, access)) return FaultResult::BadAccess;
+    const auto owned = table_.own_leaf(page);
+    if (!owned) return FaultResult::OutOfMemory;
+    const LeafTable table = *owned;
+    minor_faults_.fetch_add(1, std::memory_order_relaxed);  // statistics
+
+    const Entry entry = table.load(arch::table_index(page, 0));
+    if (entry.empty()) return first_touch(vma, page, access, table);
+    if (!entry.present()) {
+        TableLock lock(table);
+        const Entry parked = table.load(arch::table_index(page, 0));
+        if (!parked.empty() && !parked.present())
+            table.store(arch::table_index(page, 0),
+                        Entry::page(parked.address(), {.execute = vma.protection.execute, .user = true}));
+        return FaultResult::Done;  // read-only for now: a write comes back
+    }
+    if (access.write && !entry.writable()) return write_to_read_only(vma, page, table);
+    arch::local_tlb_flush_page(page);
+    return FaultResult::Done;
+}
+
+// False: another thread has entered a page there meanwhile, which is as good.
+bool AddressSpace::enter(LeafTable table, VirtAddr page, Frame& frame, const Vma& vma, bool writable) {
+    TableLock lock(table);
+    const u32 index = arch::table_index(page, 0);
+    if (!table.load(index).empty()) return false;
+    table.store(index, entry_for(frame, vma, writable));
+    table_.count_resident(1);
+    return true;
+}
+
+void AddressSpace::enter_owned(LeafTable table, VirtAddr page, FrameRef frame, const Vma& vma, bool writable) {
+    if (enter(table, page, *frame, vma, writable)) (void)frame.release();  // the reference is the entry's now
+}
+
+FaultResult AddressSpace::first_touch(Vma& vma, VirtAddr page, FaultAccess access, LeafTable table) {
+    if (!vma.anonymous()) return first_touch_of_file(vma, page, access, table);
+    if (!access.write) {
+        enter(table, page, zero_frame(), vma, false);
+        return FaultResult::Done;
+    }
+    const auto fresh = allocate_frame(Zero::Yes);
+    if (!fresh) return FaultResult::OutOfMemory;
+    enter_owned(table, page, FrameRef(*fresh), vma, true);
+    return FaultResult::Done;
+}
+
+FaultResult AddressSpace::first_touch_of_file(Vma& vma, VirtAddr page, FaultAccess access, LeafTable table) {
+    const u64 offset = vma.offset_of(page);
+    const bool has_tail = offset + kPageSize > vma.source_end;  // some of the page must read as zero
+    auto found = offset >= vma.source_end
+                     ? Result<FrameRef>(FrameRef{})
+                     : vma.source->page(offset / kPageSize, vma.shared ? PageUse::Write : PageUse::Read);
+    if (!found) return found.error() == Errno::kENOMEM ? FaultResult::OutOfMemory : FaultResult::PastEnd;
+
+    const bool needs_copy = !vma.shared && (access.write || (has_tail && *found));
+    if (!needs_copy) {
+        if (*found)
+            enter_owned(table, page, std::move(*found), vma, vma.shared && vma.protection.write);
+        else
+            enter(table, page, zero_frame(), vma, false);  // a hole in a private mapping
+        map_around(vma, page, table);
+        return FaultResult::Done;
+    }
+    const auto fresh = allocate_frame(*found ? Zero::No : Zero::Yes);
+    if (!fresh) return FaultResult::OutOfMemory;
+    FrameRef copy(*fresh);
+    if (*found) {
+        const u64 valid = has_tail ? vma.source_end - offset : kPageSize;
+        std::memcpy(bytes_of(*copy), bytes_of(**found), valid);
+        std::memset(bytes_of(*copy) + valid, 0, kPageSize - valid);
+    }
+    enter_owned(table, page, std::move(copy), vma, vma.protection.write);
+    return FaultResult::Done;
+}
+
+// The neighbours of a file's page are likely to be next, and a fault costs more than an entry.
+void AddressSpace::map_around(Vma& vma, VirtAddr page, LeafTable table) {
+    const u64 window = kAroundPages * kPageSize;  // a power of two, so it lies in one table
+    const VirtAddr begin = std::max(vma.begin, page.align_down(window));
+    const VirtAddr end = std::min(vma.end, page.align_down(window) + window);
+    for (VirtAddr at = begin; at < end; at += kPageSize) {
+        const u64 offset = vma.offset_of(at);
+        if (at == page || offset + kPageSize > vma.source_end) continue;
+        if (!table.load(arch::table_index(at, 0)).empty()) continue;
+        auto neighbour = vma.source->page(offset / kPageSize, PageUse::CachedOnly);
+        if (neighbour && *neighbour)
+            enter_owned(table, at, std::move(*neighbour), vma, vma.shared && vma.protection.write);
+    }
+}
+
+FaultResult AddressSpace::write_to_read_only(Vma& vma, VirtAddr page, LeafTable table) {
+    const u32 index = arch::table_index(page, 0);
+    Entry seen;
+    FrameRef old;  // kept while we read it: another thread's copy may take the entry's reference away
+    {
+        TableLock lock(table);
+        seen = table.load(index);
+        if (!seen.present() || seen.writable()) return FaultResult::Done;
+        Frame& frame = frame_at(seen.address());
+        if (vma.shared || (&frame != &zero_frame() && sole_owner(frame))) {
+            table.store(index, seen.with_write(true));
+            arch::local_tlb_flush_page(page);  // elsewhere a stale entry costs a spurious fault
+            return FaultResult::Done;
+        }
+        if (&frame != &zero_frame()) {  // everybody maps that one: counting would make it everybody's cache line
+            get_frame(frame);
+            old = FrameRef(&frame);
+        }
+    }
+    const auto fresh = allocate_frame(old ? Zero::No : Zero::Yes);
+    if (!fresh) return FaultResult::OutOfMemory;
+    FrameRef copy(*fresh);
+    if (old) std::memcpy(bytes_of(*copy), bytes_of(*old), kPageSize);
+
+    TableLock lock(table);
+    if (table.load(index).raw != seen.raw) return FaultResult::Done;
+    // Empty first, then flushed, then new: no thread can read the old page after another has seen a write to the new.
+    table.store(index, Entry{});
+    table_.flush_page(page);
+    table.store(index, entry_for(*copy, vma, true));
+    (void)copy.release();
+    if (old) put_frame(*old);  // the entry's reference; `old` gives up its own
+    return FaultResult::Done;
+}
+
+}  // namespace hd::mm

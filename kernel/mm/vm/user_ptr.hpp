@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// User memory. A UserPtr is an address that a program gave us: a number that proves nothing. The only ways through it are
+// the copies below, which check the range and survive any fault: EFAULT. Task context, may sleep (page faults).
+#pragma once
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include "arch/paging.hpp"
+#include "arch/user.hpp"
+#include "kernel/core/context.hpp"
+#include "kernel/lib/result.hpp"
+
+namespace hd::mm {
+
+inline bool is_user_range(u64 address, u64 size) {
+    return size <= arch::kUserEnd.raw && address <= arch::kUserEnd.raw - size;
+}
+
+inline Result<> copy_from_user(void* to, u64 from, usize size) {
+    core::assert_may_sleep();
+    if (!is_user_range(from, size) || arch::copy_from_user_raw(to, from, size) != 0) return fail(Errno::kEFAULT);
+    return {};
+}
+inline Result<> copy_to_user(u64 to, const void* from, usize size) {
+    core::assert_may_sleep();
+    if (!is_user_range(to, size) || arch::copy_to_user_raw(to, from, size) != 0) return fail(Errno::kEFAULT);
+    return {};
+}
+// A NUL-terminated string into `buffer`. ENAMETOOLONG if it does not fit with its NUL.
+Result<std::string_view> copy_string_from_user(std::span<char> buffer, u64 from);
+
+template <class T> class UserPtr {
+    static_assert(std::is_trivially_copyable_v<T>);
+
+public:
+    constexpr UserPtr() = default;
+    constexpr explicit UserPtr(u64 address) : address_(address) {}
+    constexpr u64 address() const { return address_; }
+    constexpr explicit operator bool() const { return address_ != 0; }
+    constexpr UserPtr operator+(u64 elements) const { return UserPtr{address_ + elements * sizeof(T)}; }
+    Result<T> load() const {
+        T value;
+        TRY(copy_from_user(&value, address_, sizeof(T)));
+        return value;
+    }
+    Result<> store(const T& value) const { return copy_to_user(address_, &value, sizeof(T)); }
+
+private:
+    u64 address_ = 0;
+};
+
+// A range of bytes of the program's: the buffer of read(2) and write(2). The copies move along `offset`.
+struct UserBuffer {
+    u64 address = 0;
+    u64 size = 0;
+    // Copies, or EFAULT. What lies before the fault may have been copied.
+    Result<> write(u64 offset, std::span<const u8> from) const { return copy_to_user(address + offset, from.data(), from.size()); }
+    Result<> read(u64 offset, std::span<u8> to) const { return copy_from_user(to.data(), address + offset, to.size()); }
+};
+
+}  // namespace hd::mm

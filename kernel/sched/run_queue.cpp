@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// The classes' queues, and how time passes for the thread that runs. See run_queue.hpp.
+#include "kernel/sched/run_queue.hpp"
+
+#include <algorithm>
+
+namespace hd::sched {
+
+namespace {
+
+// Linux's sched_prio_to_weight (kernel/sched/core.c): nice -20 to 19, each step about 1.25 times the next, nice 0 is 1024.
+constexpr u32 kWeights[40] = {88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
+                              3906,  3121,  2501,  1991,  1586,  1277,  1024,  820,   655,   526,   423,  335,  272,  215,
+                              172,   137,   110,   87,    70,    56,    45,    36,    29,    23,    18,   15};
+constexpr u32 kIdlePolicyWeight = 3;
+constexpr i64 kPreemptionLag = 1'000'000;  // virtual nanoseconds: so far must a newcomer be behind to preempt
+
+}  // namespace
+
+u64 weighted(const Entity& thread, Nanoseconds time) {
+    const i8 nice = read_parameter(thread.nice);
+    const bool idle = read_parameter(thread.policy) == Policy::Idle;
+    if (nice == 0 && !idle) [[likely]]
+        return static_cast<u64>(time.raw);
+    return static_cast<u64>(time.raw) * 1024 / (idle ? kIdlePolicyWeight : kWeights[nice + 20]);
+}
+
+void RealtimeQueue::enqueue(Entity& thread) {
+    lists_[thread.queue_slot].push_back(thread);
+    bitmap_[thread.queue_slot / 64] |= u64{1} << thread.queue_slot % 64;
+}
+
+void RealtimeQueue::dequeue(Entity& thread) {
+    List& list = lists_[thread.queue_slot];
+    list.erase(list.iterator_to(thread));
+    if (list.empty()) bitmap_[thread.queue_slot / 64] &= ~(u64{1} << thread.queue_slot % 64);
+}
+
+u8 RealtimeQueue::highest() const {
+    if (bitmap_[1] != 0) return static_cast<u8>(127 - std::countl_zero(bitmap_[1]));
+    return bitmap_[0] != 0 ? static_cast<u8>(63 - std::countl_zero(bitmap_[0])) : u8{0};
+}
+
+Entity* RealtimeQueue::take_first() {
+    if (empty()) return nullptr;
+    Entity& thread = lists_[highest()].front();
+    dequeue(thread);
+    return &thread;
+}
+
+void FairQueue::enqueue(Entity& thread) {
+    if (first_ == nullptr) {
+        first_ = &thread;
+    } else if (before(thread, *first_)) {
+        tree_.insert_before(tree_.begin(), *first_);
+        first_ = &thread;
+    } else {
+        tree_.insert_equal(thread);
+    }
+}
+
+void FairQueue::dequeue(Entity& thread) {
+    if (&thread == first_)
+        take_first();
+    else
+        tree_.erase(tree_.iterator_to(thread));
+}
+
+Entity* FairQueue::take_first() {
+    Entity* thread = first_;
+    first_ = nullptr;
+    if (!tree_.empty()) {
+        first_ = &*tree_.begin();
+        tree_.erase(tree_.begin());
+    }
+    return thread;
+}
+
+void FairQueue::place_woken(Entity& thread) const {
+    const u64 earliest = minimum() - static_cast<u64>(kSleeperCredit);
+    if (static_cast<i64>(thread.virtual_runtime - earliest) < 0) thread.virtual_runtime = earliest;
+}
+
+void FairQueue::advance(const Entity* running) {
+    const Entity* least = first_;
+    if (running != nullptr && (least == nullptr || before(*running, *least))) least = running;
+    if (least != nullptr && static_cast<i64>(least->virtual_runtime - minimum()) > 0)
+        minimum_.store(least->virtual_runtime, std::memory_order_relaxed);
+}
+
+bool RunQueue::push(Entity& thread) {
+    Entity* head = pending.load(std::memory_order_relaxed);
+    do
+        thread.pending_next = head;
+    while (!pending.compare_exchange_weak(head, &thread, std::memory_order_release, std::memory_order_relaxed));
+    return head == nullptr;
+}
+
+void RunQueue::drain() {
+    if (pending.load(std::memory_order_relaxed) == nullptr) return;  // who pushes now sends an interrupt
+    // acquire pairs with the release in push(): the threads, and their saved registers, are seen as their wakers left them.
+    Entity* newest = pending.exchange(nullptr, std::memory_order_acquire);
+    Entity* oldest = nullptr;
+    while (newest != nullptr) {
+        Entity* next = newest->pending_next;
+        newest->pending_next = oldest;
+        oldest = std::exchange(newest, next);
+    }
+    while (oldest != nullptr) {
+        Entity& thread = *std::exchange(oldest, oldest->pending_next);
+        if (!affinity_of(thread).has(cpu)) [[unlikely]] {
+            const CpuId target = choose_cpu(thread, WakeHint::None);
+            if (target != cpu) {
+                deliver(thread, target, WakeHint::None);
+                continue;
+            }
+        }
+        fair.place_woken(thread);
+        enqueue(thread);
+        consider_preemption(thread);
+    }
+}
+
+void RunQueue::consider_preemption(const Entity& newcomer) {
+    const Entity& running = *current.load(std::memory_order_relaxed);
+    const u8 slot = realtime_slot(running);
+    if (&running == &idle || newcomer.queue_slot > slot) {
+        preempt_current = true;
+    } else if (newcomer.queue_slot == 0 && slot == 0) {
+        const Policy policy = read_parameter(newcomer.policy);
+        if (read_parameter(running.policy) == Policy::Idle && policy != Policy::Idle)
+            preempt_current = true;
+        else if (policy == Policy::Normal &&
+                 static_cast<i64>(running.virtual_runtime - newcomer.virtual_runtime) > kPreemptionLag)
+            preempt_current = true;
+    }
+}
+
+void RunQueue::enqueue(Entity& thread) {
+    ASSERT(thread.queued_on.load(std::memory_order_relaxed) == 0, "a thread is queued twice");
+    thread.queued_on.store(cpu.raw + 1, std::memory_order_relaxed);
+    thread.queue_slot = realtime_slot(thread);
+    if (thread.queue_slot != 0)
+        realtime.enqueue(thread);
+    else
+        fair.enqueue(thread);
+    count_waiting(1);
+}
+
+void RunQueue::dequeue(Entity& thread) {
+    ASSERT(holds(thread), "a thread is taken off a queue that it is not on");
+    thread.queued_on.store(0, std::memory_order_relaxed);
+    if (thread.queue_slot != 0)
+        realtime.dequeue(thread);
+    else
+        fair.dequeue(thread);
+    count_waiting(~u32{0});
+}
+
+Entity* RunQueue::take_first() {
+    Entity* thread = realtime.take_first();
+    if (thread == nullptr) thread = fair.take_first();
+    if (thread == nullptr) return nullptr;
+    thread->queued_on.store(0, std::memory_order_relaxed);
+    count_waiting(~u32{0});
+    return thread;
+}
+
+void RunQueue::account(Nanoseconds now) {
+    Entity& running = *current.load(std::memory_order_relaxed);
+    const Nanoseconds passed = now - clock;
+    clock = now;
+    running.run_time += passed;
+    if (&running == &idle) return;
+    const bool is_fair = realtime_slot(running) == 0;
+    if (is_fair) running.virtual_runtime += weighted(running, passed);
+    fair.advance(is_fair ? &running : nullptr);
+}
+
+bool RunQueue::slice_is_over(Nanoseconds now) const {
+    const Entity& running = *current.load(std::memory_order_relaxed);
+    if (waiting.load(std::memory_order_relaxed) == 0) return false;
+    const u8 slot = realtime_slot(running);
+    if (slot == 0) return !realtime.empty() || now - running.slice_start >= kSlice;
+    return realtime.highest() > slot || (realtime.highest() == slot && read_parameter(running.policy) == Policy::RoundRobin &&
+                                         now - running.slice_start >= kRoundRobinSlice);
+}
+
+// A tick has two reasons: somebody waits for the end of the slice; and a user thread's time is sampled for utime and stime.
+void RunQueue::update_tick(Nanoseconds now) const {
+    const Entity& running = *current.load(std::memory_order_relaxed);
+    if (&running == &idle) return;
+    Nanoseconds wanted = running.fpu != nullptr ? next_sample : Nanoseconds::max();
+    if (waiting.load(std::memory_order_relaxed) != 0) {
+        const Nanoseconds end = running.slice_start + kSlice;
+        wanted = std::min(wanted, end > now ? end : now + kSlice);  // it may run on beyond its slice: real-time threads do
+    }
+    time::set_tick(wanted);
+}
+
+}  // namespace hd::sched

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+// The switch from one thread to the next, the idle loop, the tick.
+//
+// The way of a switch, on one CPU, interrupts off throughout:
+//     lock the run queue - account the time that passed - drain the pending list - decide what becomes of the running
+//     thread - take the best one - save and load what belongs to user mode - switch stacks - [on the other stack]
+//     the old thread's registers are saved: say so - unlock - bury the old thread if it is dead.
+// The count of the context ladder is 1 from lock to unlock, which lie in different threads: it belongs to the CPU.
+#include "arch/paging.hpp"
+#include "kernel/core/call_function.hpp"
+#include "kernel/core/panic_hooks.hpp"
+#include "kernel/sched/run_queue.hpp"
+
+namespace hd::sched {
+
+namespace {
+
+HD_PERCPU core::PerCpu<LateInit<RunQueue>> g_run_queues;
+
+enum class Reason : u8 { Voluntary, Yield, Preempted };
+
+// After every switch, on the new thread's stack, which may have come to another CPU since it was left.
+void finish_switch() NO_THREAD_SAFETY_ANALYSIS {
+    RunQueue& queue = this_run_queue();
+    Entity& previous = *queue.previous;
+    const bool dead = previous.state.load(std::memory_order_relaxed) == State::Dead;
+    const bool leaves = std::exchange(queue.previous_leaves, false);
+    // release pairs with the acquire in wake(): whoever sees false may let another CPU run the thread, which needs the
+    // registers that were saved just now. From here on the thread may run elsewhere, and end.
+    previous.on_cpu.store(false, std::memory_order_release);
+    queue.lock.unlock_irqs_off();
+    if (!leaves && !dead) [[likely]]
+        return;
+    core::preempt_disable();
+    if (leaves) deliver(previous, choose_cpu(previous, WakeHint::None), WakeHint::None);
+    if (dead) {
+        arch::irq_enable();
+        previous.reap(previous);
+        arch::irq_disable();
+    }
+    core::preempt_enable_no_resched();
+}
+
+void load_user_space(RunQueue& queue, UserSpace& space) {
+    // relaxed: forget_user_space() reads it after the last thread that could load it is gone.
+    UserSpace* old = queue.loaded.load(std::memory_order_relaxed);
+    if (old == &space) return;
+    if (old != nullptr) old->deactivate(queue.cpu);
+    space.activate(queue.cpu);
+    queue.loaded.store(&space, std::memory_order_relaxed);
+}
+
+void switch_to(RunQueue& queue, Entity& previous, Entity& next, Nanoseconds now) NO_THREAD_SAFETY_ANALYSIS {
+    if (&next == &queue.idle) {
+        g_idle_cpus.add(queue.cpu);
+    } else if (&previous == &queue.idle) {
+        g_idle_cpus.remove(queue.cpu);
+        if (queue.next_sample <= now) queue.next_sample = now + kTick;
+    }
+    next.slice_start = now;
+    // seq_cst: stands before the look at user_work on the way to user mode; pairs with kick().
+    next.on_cpu.store(true);
+    queue.current.store(&next, std::memory_order_relaxed);
+    queue.running_slot.store(realtime_slot(next), std::memory_order_relaxed);
+    queue.previous = &previous;
+    queue.switches.add();
+    queue.update_tick(now);
+    if (previous.fpu != nullptr) {
+        arch::fpu_save(previous.fpu);
+        arch::save_user_state(previous.user_state);
+    }
+    if (next.fpu != nullptr) {
+        arch::fpu_restore(next.fpu);
+        arch::load_user_state(next.user_state);
+    }
+    arch::set_kernel_stack(next.stack_top);
+    if (next.user_space != nullptr) load_user_space(queue, *next.user_space);
+    arch::local_store<&arch::CpuLocal::current>(&next);
+    arch::switch_context(previous.context, next.context);
+    finish_switch();
+}
+
+// What becomes of the running thread: may it go on running, as far as its own state is concerned?
+bool stays_runnable(Entity& running, Reason reason) {
+    State state = running.state.load(std::memory_order_relaxed);  // others change it from Blocking to Running only
+    if (state == State::Dead) return false;
+    if (state != State::Blocking) return true;
+    if (reason == Reason::Preempted) {
+        // It had no time to look whether its event has come already. It goes on with that when it runs again.
+        running.state.store(State::Running, std::memory_order_relaxed);
+        return true;
+    }
+    // The other side of the race is wake(): only one of the two exchanges sees Blocking. release: a waker that sees Sleeping
+    // owns the thread and all that was written to it here.
+    return !running.state.compare_exchange_strong(state, State::Sleeping, std::memory_order_acq_rel,
+                                                  std::memory_order_relaxed);
+}
+
+// The heart. Interrupts off, on return too.
+void switch_away(Reason reason) NO_THREAD_SAFETY_ANALYSIS {
+    ASSERT(core::preempt_count() == 0, "a thread gives up its CPU with a spinlock held or in an interrupt");
+    RunQueue& queue = this_run_queue();
+    queue.lock.lock_irqs_off();
+    arch::local_store<&arch::CpuLocal::need_resched>(0);
+    const Nanoseconds now = time::now();
+    queue.account(now);
+    queue.drain();
+
+    Entity& running = *queue.current.load(std::memory_order_relaxed);
+    const bool is_idle = &running == &queue.idle;
+    const bool runnable = stays_runnable(running, reason);
+    if (runnable && reason == Reason::Preempted && !queue.preempt_current) return queue.lock.unlock_irqs_off();
+    queue.preempt_current = false;
+    if (reason == Reason::Yield) queue.fair.step_back(running);
+
+    const bool leaves = runnable && !is_idle && !affinity_of(running).has(queue.cpu);
+    if (runnable && !is_idle) {
+        if (!leaves && queue.waiting.load(std::memory_order_relaxed) == 0) {
+            running.slice_start = now;
+            return queue.lock.unlock_irqs_off();
+        }
+        running.state.store(State::Runnable, std::memory_order_relaxed);  // no waker touches a thread that does not sleep
+        if (leaves)
+            queue.previous_leaves = true;
+        else
+            queue.enqueue(running);
+        ++running.involuntary_switches;
+    } else if (!is_idle) {
+        ++running.voluntary_switches;
+    }
+    Entity* next = queue.take_first();
+    if (next == nullptr) next = &queue.idle;
+    next->state.store(State::Running, std::memory_order_relaxed);
+    if (next == &running) {
+        running.slice_start = now;
+        queue.update_tick(now);
+        return queue.lock.unlock_irqs_off();
+    }
+    switch_to(queue, running, *next, now);
+}
+
+bool resched_due(PreemptionPoint point) {
+    const u32 due = arch::local_load<&arch::CpuLocal::need_resched>();
+    return (due == kReschedNow || (due == kReschedLazily && point == PreemptionPoint::ReturnToUser)) &&
+           core::preempt_count() == 0;
+}
+
+}  // namespace
+
+constinit AtomicCpuMask g_scheduling_cpus, g_idle_cpus;
+
+RunQueue& this_run_queue() { return *g_run_queues.get(); }
+RunQueue& run_queue_of(CpuId cpu) { return *g_run_queues.on(cpu); }
+
+Entity* running_on(CpuId cpu) {
+    return g_scheduling_cpus.load().has(cpu) ? run_queue_of(cpu).current.load(std::memory_order_relaxed) : nullptr;
+}
+
+void init_cpu(Entity& idle) {
+    const CpuId cpu = core::this_cpu();
+    idle.cpu = cpu.raw;
+    idle.on_cpu = true;
+    idle.state = State::Running;
+    idle.affinity = CpuMask::of(cpu);
+    arch::local_store<&arch::CpuLocal::current>(&idle);
+    g_run_queues.get().construct(cpu, idle, time::now());
+    g_scheduling_cpus.add(cpu);
+}
+
+void schedule() {
+    const arch::IrqState state = arch::irq_save();
+    switch_away(Reason::Voluntary);
+    arch::irq_restore(state);
+    if (state.enabled) preempt_if_due(PreemptionPoint::Kernel);  // what became due after the choice was made
+}
+
+void preempt_if_due(PreemptionPoint point) {
+    while (resched_due(point)) {
+        const arch::IrqState state = arch::irq_save();
+        switch_away(Reason::Preempted);
+        arch::irq_restore(state);
+    }
+}
+
+void yield() {
+    const arch::IrqState state = arch::irq_save();
+    switch_away(Reason::Yield);
+    arch::irq_restore(state);
+    if (state.enabled) preempt_if_due(PreemptionPoint::Kernel);
+}
+
+void begin_thread() {
+    finish_switch();
+    arch::irq_enable();
+    preempt_if_due(PreemptionPoint::Kernel);
+}
+
+void exit_current() {
+    Entity& self = current();
+    ASSERT(self.held_sleeping_locks.count() == 0, "a thread ends with a lock held");
+    arch::irq_disable();
+    self.state.store(State::Dead, std::memory_order_relaxed);  // read on this CPU only
+    switch_away(Reason::Voluntary);
+    core::panic("a dead thread runs");
+}
+
+void idle_loop() {
+    arch::irq_enable();
+    for (;;) {
+        arch::irq_disable();
+        core::preempt_disable();
+        RunQueue& queue = this_run_queue();
+        const bool work = queue.pending.load(std::memory_order_relaxed) != nullptr ||
+                          queue.waiting.load(std::memory_order_relaxed) != 0 || pull(1);
+        if (!work && !g_idle_cpus.load().has(queue.cpu)) g_idle_cpus.add(queue.cpu);  // a waker has taken it out
+        core::preempt_enable_no_resched();
+        if (work) {
+            arch::irq_enable();
+            schedule();
+        } else {
+            // Work that comes from now on comes with an interrupt, which ends the halt.
+            arch::halt_until_interrupt();
+        }
+    }
+}
+
+void prepare_to_sleep(SleepKind kind, const char* wait_channel) {
+    Entity& self = current();
+    self.sleep_kind = kind;
+    self.wait_channel = wait_channel;
+    self.state.store(State::Blocking);  // seq_cst: W3 of the proof in kernel/sync/wait_queue.hpp
+}
+
+void finish_sleep() {
+    Entity& self = current();
+    self.state.store(State::Running, std::memory_order_relaxed);  // wakers that race with this write the same
+    self.wait_channel = "";
+}
+
+void on_reschedule_ipi() { arch::local_store<&arch::CpuLocal::need_resched>(kReschedNow); }
+
+void on_tick(bool user) NO_THREAD_SAFETY_ANALYSIS {
+    if (!time::take_tick()) return;
+    RunQueue& queue = this_run_queue();
+    queue.lock.lock_irqs_off();
+    Entity& running = *queue.current.load(std::memory_order_relaxed);
+    if (&running == &queue.idle) return queue.lock.unlock_irqs_off();
+    const Nanoseconds now = time::now();
+    queue.account(now);
+    const bool sample = now >= queue.next_sample;
+    if (sample) {
+        queue.next_sample = now + kTick;
+        ++(user ? running.user_ticks : running.system_ticks);
+        const bool nice = read_parameter(running.nice) > 0;
+        (!user ? queue.system_ticks : nice ? queue.nice_ticks : queue.user_ticks).add();
+    }
+    if (queue.slice_is_over(now)) {
+        queue.preempt_current = true;
+        arch::local_store<&arch::CpuLocal::need_resched>(kReschedNow);
+    }
+    queue.update_tick(now);
+    const u32 waiting = queue.waiting.load(std::memory_order_relaxed);
+    queue.lock.unlock_irqs_off();
+    if (waiting != 0) invite_idle_cpu();
+    if (!sample) return;
+    pull(waiting + 2);
+    update_load_averages(now);
+}
+
+void switch_user_space(UserSpace* space) {
+    core::IrqGuard irqs_off;
+    current().user_space = space;
+    core::PreemptGuard no_preemption;
+    if (space != nullptr) load_user_space(this_run_queue(), *space);
+}
+
+void forget_user_space(UserSpace& space) {
+    CpuMask loaded;
+    g_scheduling_cpus.load().for_each([&](CpuId cpu) {
+        // relaxed: a CPU that has it loaded since before the last thread left it is what this is about; that came before.
+        if (run_queue_of(cpu).loaded.load(std::memory_order_relaxed) == &space) loaded = loaded.with(cpu);
+    });
+    if (loaded.empty()) return;
+    core::call_on(loaded, [](void* argument) {
+        RunQueue& queue = this_run_queue();
+        auto* gone = static_cast<UserSpace*>(argument);
+        if (queue.loaded.load(std::memory_order_relaxed) != gone) return;  // it has switched to another meanwhile
+        gone->deactivate(queue.cpu);
+        arch::set_page_table(arch::kernel_page_table());
+        queue.loaded.store(nullptr, std::memory_order_relaxed);
+    }, &space);
+}
+
+}  // namespace hd::sched
+
+namespace hd::core {
+
+void preempt_now() {
+    if (arch::irqs_enabled()) sched::preempt_if_due(sched::PreemptionPoint::Kernel);
+}
+
+void describe_running_thread(TextSink& sink, CpuId cpu) {
+    const sched::Entity* thread = sched::running_on(cpu);
+    if (thread == nullptr)
+        sink.put("no thread yet");
+    else
+        format_to(sink, "thread {} ({})", thread->id, thread->name);
+}
+
+}  // namespace hd::core

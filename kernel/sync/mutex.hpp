@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// A sleeping lock with an owner. Adaptive: while the owner runs on another CPU, a contender spins, since the section is likely
+// to end sooner than a switch would; else it sleeps. Newcomers may overtake a woken waiter (a lock that is free is taken,
+// which avoids convoys), but each waiter only once: having lost that race it is given the lock at the next unlock.
+//
+// Checked: the rank against every sleeping lock that the thread holds, release by the owner, sleeping context.
+// Context: task, no spinlock held. Not recursive.
+#pragma once
+#include "kernel/sync/wait_queue.hpp"
+
+namespace hd::sync {
+
+class CAPABILITY("mutex") Mutex {
+public:
+    constexpr explicit Mutex(core::Rank rank) : rank_(rank) {}
+    Mutex(const Mutex&) = delete;
+    Mutex& operator=(const Mutex&) = delete;
+
+    void lock(core::Site site = core::Site::current()) ACQUIRE();
+    [[nodiscard]] bool try_lock(core::Site site = core::Site::current()) TRY_ACQUIRE(true);
+    // The second of two locks of the same rank; see MutexPairGuard.
+    void lock_second(core::Site site = core::Site::current()) ACQUIRE();
+    void unlock() RELEASE();
+    bool held_by_me() const;
+
+private:
+    class Node;
+
+    bool try_take(u64 me);
+    bool spin(u64 me);
+    void take(u64 me);
+    void lock_slow(u64 me);
+    void unlock_slow();
+
+    static constexpr u64 kWaiters = 1;  // in owner_: somebody is on the queue, so unlock() must look at it
+
+    std::atomic<u64> owner_{0};         // the owner's Entity*, or 0, together with kWaiters
+    std::atomic<u32> owner_cpu_{0};     // where the owner ran when it took the lock: a hint for spinning
+    core::Rank rank_;
+    WaitQueue queue_;
+};
+
+class SCOPED_CAPABILITY [[nodiscard]] MutexGuard {
+public:
+    explicit MutexGuard(Mutex& mutex, core::Site site = core::Site::current()) ACQUIRE(mutex) : mutex_(mutex) {
+        mutex_.lock(site);
+    }
+    ~MutexGuard() RELEASE() { mutex_.unlock(); }
+    MutexGuard(const MutexGuard&) = delete;
+    MutexGuard& operator=(const MutexGuard&) = delete;
+    // For waiting in the middle of the section.
+    void unlock() RELEASE() { mutex_.unlock(); }
+    void lock(core::Site site = core::Site::current()) ACQUIRE() { mutex_.lock(site); }
+
+private:
+    Mutex& mutex_;
+};
+
+// Two mutexes of one rank (directories of a rename, inodes), lower address first; they may be the same one.
+class SCOPED_CAPABILITY [[nodiscard]] MutexPairGuard {
+public:
+    MutexPairGuard(Mutex& a, Mutex& b, core::Site site = core::Site::current()) ACQUIRE(a, b);
+    ~MutexPairGuard() RELEASE();
+    MutexPairGuard(const MutexPairGuard&) = delete;
+    MutexPairGuard& operator=(const MutexPairGuard&) = delete;
+
+private:
+    Mutex& first_;
+    Mutex& second_;
+};
+
+}  // namespace hd::sync

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// See rw_lock.hpp. The word state_ decides the fast paths. kWaiters is set exactly while somebody is on the queue, and
+// changes under the queue's lock only; with it set no fast path succeeds in taking the lock, and whoever releases it last
+// comes for the queue's lock. So under that lock the word can only lose readers, by read_unlock().
+#include "kernel/sync/rw_lock.hpp"
+
+namespace hd::sync {
+
+class RwLock::Node : public WaitNode {
+public:
+    explicit Node(bool is_writer) : writer(is_writer) {}
+    const bool writer;
+};
+
+void RwLock::read_lock(core::Site site) {
+    core::assert_may_sleep();
+    sched::current().held_sleeping_locks.push({this, rank_, site});
+    u64 seen = state_.load(std::memory_order_relaxed);
+    while ((seen & (kWriter | kWaiters)) == 0)
+        // acquire pairs with the release in write_unlock().
+        if (state_.compare_exchange_weak(seen, seen + kReader, std::memory_order_acquire, std::memory_order_relaxed)) return;
+    wait_for_turn(false);
+}
+
+void RwLock::write_lock(core::Site site) {
+    core::assert_may_sleep();
+    sched::current().held_sleeping_locks.push({this, rank_, site});
+    take_for_writing();
+}
+
+void RwLock::write_lock_second(core::Site site) {
+    sched::current().held_sleeping_locks.push_unordered({this, rank_, site});
+    take_for_writing();
+}
+
+void RwLock::take_for_writing() {
+    u64 free = 0;
+    // acquire pairs with the releases in write_unlock() and read_unlock(): also what readers have *read* was before.
+    if (!state_.compare_exchange_strong(free, kWriter, std::memory_order_acquire, std::memory_order_relaxed)) [[unlikely]]
+        wait_for_turn(true);
+}
+
+void RwLock::read_unlock() {
+    sched::current().held_sleeping_locks.pop(this);
+    // release: a writer comes after what was read here. acquire: the last reader passes on what the others have released.
+    if (state_.fetch_sub(kReader, std::memory_order_acq_rel) == (kReader | kWaiters)) [[unlikely]] {
+        core::LockGuard<core::IrqSpinlock> guard(queue_.lock());
+        // A reader may have joined before this got the queue's lock.
+        if (state_.load(std::memory_order_acquire) == kWaiters) hand_over_locked(Turn::Writers);
+    }
+}
+
+void RwLock::write_unlock() {
+    sched::current().held_sleeping_locks.pop(this);
+    u64 mine = kWriter;
+    if (state_.compare_exchange_strong(mine, 0, std::memory_order_release, std::memory_order_relaxed)) [[likely]]
+        return;
+    core::LockGuard<core::IrqSpinlock> guard(queue_.lock());
+    hand_over_locked(Turn::Readers);
+}
+
+void RwLock::wait_for_turn(bool writer) {
+    Node node(writer);
+    {
+        core::LockGuard<core::IrqSpinlock> guard(queue_.lock());
+        const u64 before = state_.fetch_or(kWaiters, std::memory_order_acq_rel);  // stops the fast paths
+        if ((before & kWaiters) == 0) {
+            // Nobody else waits, so the lock may have become free since the fast path failed; a reader may join readers.
+            // acquire, as on the fast paths.
+            if (writer && before == 0) return state_.store(kWriter, std::memory_order_relaxed);
+            if (!writer && (before & kWriter) == 0) {
+                state_.fetch_add(kReader - kWaiters, std::memory_order_acquire);
+                return;
+            }
+        }
+        queue_.announce_locked(node);
+    }
+    sleep_on(node, sched::SleepKind::Uninterruptible, "rwlock");
+    queue_.retract(node);
+}
+
+// Gives the lock, which nobody owns any more, to those whose turn it is, and wakes them. They own it before they run.
+void RwLock::hand_over_locked(Turn turn) {
+    Node* first_writer = nullptr;
+    u64 readers = 0, writers = 0;
+    for (WaitNode* node = queue_.first_locked(); node != nullptr; node = queue_.next_locked(*node)) {
+        auto* waiter = static_cast<Node*>(node);
+        ++(waiter->writer ? writers : readers);
+        if (waiter->writer && first_writer == nullptr) first_writer = waiter;
+    }
+    if (first_writer != nullptr && (turn == Turn::Writers || readers == 0)) {
+        state_.store(kWriter | (readers + writers > 1 ? kWaiters : 0), std::memory_order_release);
+        return queue_.wake_locked(*first_writer);
+    }
+    state_.store(readers * kReader | (writers != 0 ? kWaiters : 0), std::memory_order_release);
+    for (WaitNode* node = queue_.first_locked(); node != nullptr;) {
+        auto* waiter = static_cast<Node*>(std::exchange(node, queue_.next_locked(*node)));
+        if (!waiter->writer) queue_.wake_locked(*waiter);
+    }
+}
+
+}  // namespace hd::sync

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// See wait_queue.hpp.
+#include "kernel/sync/wait_queue.hpp"
+
+namespace hd::sync {
+
+constinit InterruptPending g_interrupt_pending = [](sched::Entity&) { return false; };
+
+void WaitQueue::link_locked(WaitNode& node, bool first) {
+    ASSERT(node.phase_.load(std::memory_order_relaxed) == WaitNode::Phase::Off, "a wait node is announced twice");
+    if (detail::ListTraits::get_next(&head_) == nullptr) detail::ListAlgorithms::init_header(&head_);
+    detail::ListNode* before = first ? detail::ListTraits::get_next(&head_) : &head_;
+    detail::ListAlgorithms::link_before(before, &node);
+    node.phase_.store(WaitNode::Phase::Queued, std::memory_order_relaxed);  // changed by others under the lock only
+    waiters_.fetch_add(1, std::memory_order_acq_rel);                      // pairs with someone_waits()
+}
+
+void WaitQueue::unlink_locked(WaitNode& node) {
+    detail::ListAlgorithms::unlink(&node);
+    waiters_.fetch_sub(1, std::memory_order_relaxed);  // to see too many only costs the waker a look
+}
+
+void WaitQueue::announce(WaitNode& node) {
+    core::LockGuard<core::IrqSpinlock> guard(lock_);
+    link_locked(node, false);
+}
+
+void WaitQueue::announce_locked(WaitNode& node) { link_locked(node, false); }
+void WaitQueue::announce_first_locked(WaitNode& node) { link_locked(node, true); }
+
+bool WaitQueue::retract(WaitNode& node) {
+    // acquire pairs with the last store in wake_locked(): the waker is done with the node and with this thread.
+    if (node.phase_.load(std::memory_order_acquire) == WaitNode::Phase::Off) return false;
+    core::LockGuard<core::IrqSpinlock> guard(lock_);
+    return retract_locked(node);
+}
+
+bool WaitQueue::retract_locked(WaitNode& node) {
+    // relaxed: the lock is held, so there is no waker halfway through.
+    if (node.phase_.load(std::memory_order_relaxed) != WaitNode::Phase::Queued) return false;
+    unlink_locked(node);
+    node.phase_.store(WaitNode::Phase::Off, std::memory_order_relaxed);
+    return true;
+}
+
+WaitNode* WaitQueue::first_locked() {
+    detail::ListNode* next = detail::ListTraits::get_next(&head_);
+    return next == nullptr || next == &head_ ? nullptr : static_cast<WaitNode*>(next);
+}
+
+WaitNode* WaitQueue::next_locked(WaitNode& node) {
+    detail::ListNode* next = detail::ListTraits::get_next(&node);
+    return next == &head_ ? nullptr : static_cast<WaitNode*>(next);
+}
+
+void WaitQueue::wake_locked(WaitNode& node, sched::WakeHint hint) {
+    unlink_locked(node);
+    sched::Entity& thread = node.thread_;
+    node.phase_.store(WaitNode::Phase::Taken);  // seq_cst: K2 of the proof
+    sched::wake(thread, hint);
+    // release pairs with retract(): after this the node, the thread and perhaps the queue may be gone.
+    node.phase_.store(WaitNode::Phase::Off, std::memory_order_release);
+}
+
+u32 WaitQueue::wake_some(u32 count, sched::WakeHint hint) {
+    core::LockGuard<core::IrqSpinlock> guard(lock_);
+    u32 woken = 0;
+    for (; woken < count; ++woken) {
+        WaitNode* node = first_locked();
+        if (node == nullptr) break;
+        wake_locked(*node, hint);
+    }
+    return woken;
+}
+
+namespace {
+
+// Ends a sleep at a point in time. The wake-up comes after `passed` is set, and the sleeper looks at it after
+// prepare_to_sleep(): the same two-column schedule as for the node's phase.
+class Timeout : public time::Timer {
+public:
+    explicit Timeout(sched::Entity& thread) : Timer(&expire), thread_(thread) {}
+    bool passed() const { return passed_.load(); }
+
+private:
+    static void expire(Timer& timer) {
+        auto& self = static_cast<Timeout&>(timer);
+        self.passed_.store(true);
+        sched::wake(self.thread_);
+    }
+    sched::Entity& thread_;
+    std::atomic<bool> passed_{false};
+};
+
+bool any_taken(std::span<const WaitNode> nodes) {
+    for (const WaitNode& node : nodes)
+        if (!node.queued()) return true;
+    return false;
+}
+
+template <class TimedOut>
+WaitResult sleep(std::span<const WaitNode> nodes, sched::SleepKind kind, const char* channel, TimedOut timed_out) {
+    const bool interruptible = kind == sched::SleepKind::Interruptible;
+    WaitResult result;
+    for (;;) {
+        sched::prepare_to_sleep(kind, channel);
+        if (any_taken(nodes)) {
+            result = WaitResult::Ready;
+            break;
+        }
+        if (interruptible && g_interrupt_pending(sched::current())) {
+            result = WaitResult::Interrupted;
+            break;
+        }
+        if (timed_out()) {
+            result = WaitResult::TimedOut;
+            break;
+        }
+        sched::schedule();
+    }
+    sched::finish_sleep();
+    return result;
+}
+
+}  // namespace
+
+WaitResult sleep_on(std::span<const WaitNode> nodes, sched::SleepKind kind, const char* channel, Nanoseconds deadline) {
+    core::assert_may_sleep();
+    if (deadline == Nanoseconds::max()) [[likely]]
+        return sleep(nodes, kind, channel, [] { return false; });
+    Timeout timeout(sched::current());
+    timeout.arm(deadline);
+    const WaitResult result = sleep(nodes, kind, channel, [&] { return timeout.passed(); });
+    timeout.cancel();
+    return result;
+}
+
+}  // namespace hd::sync

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// The wait queue: threads that sleep until a condition holds. This is the one way to sleep in this kernel; the other
+// primitives of kernel/sync are built on it.
+//
+//     queue.wait_until("pipe", [&] { return condition; });             the waiter
+//     condition = true; queue.wake_one();                              whoever makes it true
+//
+// A waiter hangs a WaitNode on the queue *before* it looks at the condition. A waker takes nodes off and wakes their threads.
+// "My node was taken off" is the event that ends the sleep: it is kept in the node, so it cannot be missed, whatever the
+// waiter does meanwhile - evaluating a predicate that takes a mutex, faulting, being preempted.
+//
+// No wake-up is lost. Two words decide: the node's phase and the thread's state, both accessed in sequentially consistent
+// order. Each side writes one of them and then reads the other:
+//
+//     waiter                                             waker
+//     W1  announce: node on the list, phase = Queued
+//     W2  predicate() is false                           K1  makes the condition true
+//     W3  prepare_to_sleep: state = Blocking             K2  finds the node, phase = Taken
+//     W4  phase still Queued? else go to W2              K3  wake: state Blocking -> Running or Sleeping -> Runnable
+//     W5  switch: state Blocking -> Sleeping
+//
+//   K1 before W2    the predicate is true: no sleep.
+//   K2 before W1    the node was not on the list, so K2 found nothing. Both take the queue's lock (or, on wake's fast path,
+//                   both change the count of waiters), so K1 is visible after W1, and W2 sees the condition true.
+//   K2 before W4    W4 sees Taken: no sleep.
+//   W4 before K2    then W3 was before K3: K3 sees Blocking or Sleeping. Blocking: its exchange wins against the one in W5,
+//                   which then fails, and the switch treats the thread as runnable. Sleeping: the thread is made runnable.
+//
+// A thread that is preempted between W3 and W5 is not put to sleep: the preemption turns Blocking back into Running, and the
+// switch at W5 becomes a mere yield, after which the waiter starts again at W3.
+//
+// Locking: each queue has an IrqSpinlock (rank WaitQueue). Waiting: task context. Waking: any context but NMI.
+#pragma once
+#include <boost/intrusive/circular_list_algorithms.hpp>
+#include <boost/intrusive/detail/list_node.hpp>
+#include <span>
+
+#include "kernel/core/spinlock.hpp"
+#include "kernel/sched/scheduler.hpp"
+#include "kernel/time/timer.hpp"
+
+namespace hd::sync {
+
+// How a wait ended.
+enum class WaitResult : u8 { Ready, Interrupted, TimedOut };
+
+// Set by kernel/task: has this thread a signal (or a stop, or its end) to see to? Called with the thread as current, in
+// any state; must not sleep. Whoever makes it true calls sched::wake(thread) afterwards.
+using InterruptPending = bool (*)(sched::Entity& thread);
+extern InterruptPending g_interrupt_pending;
+
+namespace detail {
+using ListTraits = boost::intrusive::list_node_traits<void*>;
+using ListNode = ListTraits::node;
+using ListAlgorithms = boost::intrusive::circular_list_algorithms<ListTraits>;
+}  // namespace detail
+
+// One thread's place on one queue. Lives on the waiter's stack.
+class WaitNode : private detail::ListNode {
+public:
+    explicit WaitNode(sched::Entity& thread = sched::current()) : detail::ListNode(), thread_(thread) {}
+    ~WaitNode() { ASSERT(phase_.load(std::memory_order_relaxed) == Phase::Off, "a wait node dies on its queue"); }
+    WaitNode(const WaitNode&) = delete;
+    WaitNode& operator=(const WaitNode&) = delete;
+
+    // Still on its queue? Once false, it stays so until the owner announces it again.
+    bool queued() const { return phase_.load() == Phase::Queued; }
+    sched::Entity& thread() const { return thread_; }
+
+private:
+    friend class WaitQueue;
+    // Taken: off the list, but the waker still needs the node or its thread. Off is the waker's last word.
+    enum class Phase : u8 { Off, Queued, Taken };
+
+    sched::Entity& thread_;
+    std::atomic<Phase> phase_{Phase::Off};
+};
+
+class WaitQueue {
+public:
+    constexpr WaitQueue() = default;
+    WaitQueue(const WaitQueue&) = delete;
+    WaitQueue& operator=(const WaitQueue&) = delete;
+
+    // Sleeps until `predicate()` is true. It is called without the queue's lock, any number of times, in task context;
+    // it may sleep itself. `kind` says how the sleep is shown; it cannot be interrupted in any case.
+    template <class Predicate>
+    void wait_until(const char* channel, Predicate predicate,
+                    sched::SleepKind kind = sched::SleepKind::Uninterruptible) {
+        NoLock none;
+        wait(channel, none, predicate, kind, Nanoseconds::max());
+    }
+    // The same, but ends early when a signal is pending or at `deadline` (of the monotonic clock). Ready means that the
+    // predicate is true, whatever else happened.
+    template <class Predicate>
+    WaitResult wait_interruptible(const char* channel, Predicate predicate, Nanoseconds deadline = Nanoseconds::max()) {
+        NoLock none;
+        return wait(channel, none, predicate, sched::SleepKind::Interruptible, deadline);
+    }
+
+    // The same with a lock that guards the condition: held on call, on return and at each call of the predicate; released
+    // while asleep. Whoever changes the condition holds it too; the wake-up may come after its release. `lock` has lock()
+    // and unlock(): a LockGuard, a Mutex or its guard. For clang's analysis the predicate says what it needs:
+    // [&]() REQUIRES(lock_) { … }.
+    template <class Lock, class Predicate>
+    void wait_until(const char* channel, Lock& lock, Predicate predicate,
+                    sched::SleepKind kind = sched::SleepKind::Uninterruptible) {
+        wait(channel, lock, predicate, kind, Nanoseconds::max());
+    }
+    template <class Lock, class Predicate>
+    WaitResult wait_interruptible(const char* channel, Lock& lock, Predicate predicate,
+                                  Nanoseconds deadline = Nanoseconds::max()) {
+        return wait(channel, lock, predicate, sched::SleepKind::Interruptible, deadline);
+    }
+
+    // Wakes the longest waiting thread, or all. Without waiters the cost is one atomic operation. A wake_one() that hits a
+    // waiter whose condition was true already is passed on to the next. Any context but NMI; the caller may hold locks
+    // of lower rank, the one that guards the condition among them.
+    void wake_one(sched::WakeHint hint = sched::WakeHint::None) {
+        if (someone_waits()) [[unlikely]]
+            wake_some(1, hint);
+    }
+    void wake_all(sched::WakeHint hint = sched::WakeHint::None) {
+        if (someone_waits()) [[unlikely]]
+            wake_some(~u32{0}, hint);
+    }
+    // Up to `count` threads; returns how many.
+    u32 wake_some(u32 count, sched::WakeHint hint = sched::WakeHint::None);
+    bool has_waiters() const { return waiters_.load(std::memory_order_relaxed) != 0; }  // a hint
+
+    // The pieces, for the other primitives here, which decide and queue in one critical section, and for poll(2), which
+    // waits on many queues with one node on each: announce all, look, sleep_on(nodes), retract all.
+    core::IrqSpinlock& lock() RETURN_CAPABILITY(lock_) { return lock_; }
+    void announce(WaitNode& node) EXCLUDES(lock_);
+    void announce_locked(WaitNode& node) REQUIRES(lock_);
+    void announce_first_locked(WaitNode& node) REQUIRES(lock_);
+    // Takes the node off if it is still on; false if a waker has taken it. Afterwards no waker touches it or its thread.
+    bool retract(WaitNode& node) EXCLUDES(lock_);
+    bool retract_locked(WaitNode& node) REQUIRES(lock_);
+    // The first waiter, nullptr if none. It stays queued, hence alive, while the lock is held.
+    WaitNode* first_locked() REQUIRES(lock_);
+    WaitNode* next_locked(WaitNode& node) REQUIRES(lock_);
+    void wake_locked(WaitNode& node, sched::WakeHint hint = sched::WakeHint::None) REQUIRES(lock_);
+
+private:
+    struct NoLock {
+        void lock() {}
+        void unlock() {}
+    };
+    template <class Lock, class Predicate>
+    WaitResult wait(const char* channel, Lock& lock, Predicate& predicate, sched::SleepKind kind,
+                    Nanoseconds deadline) NO_THREAD_SAFETY_ANALYSIS;
+
+    // Reads the count by a read-modify-write: all those on one word stand in one order. If the waiter's increment comes
+    // first, it is seen here; if it comes second, the waiter sees all that was written before this (acq_rel on both).
+    bool someone_waits() { return waiters_.fetch_add(0, std::memory_order_acq_rel) != 0; }
+    void link_locked(WaitNode& node, bool first) REQUIRES(lock_);
+    void unlink_locked(WaitNode& node) REQUIRES(lock_);
+
+    core::IrqSpinlock lock_{core::Rank::WaitQueue};
+    std::atomic<u32> waiters_{0};              // nodes on the list; changed under lock_
+    detail::ListNode head_ GUARDED_BY(lock_){};  // oldest first; all zero until the first use, so that globals are constants
+};
+
+// Sleeps until one of the nodes was taken off its queue, or (Interruptible only) a signal is pending, or the deadline has
+// passed. Ready: one was taken off. Task context, no lock held. The nodes have been announced.
+WaitResult sleep_on(std::span<const WaitNode> nodes, sched::SleepKind kind, const char* channel,
+                    Nanoseconds deadline = Nanoseconds::max());
+inline WaitResult sleep_on(const WaitNode& node, sched::SleepKind kind, const char* channel,
+                           Nanoseconds deadline = Nanoseconds::max()) {
+    return sleep_on(std::span<const WaitNode>(&node, 1), kind, channel, deadline);
+}
+
+template <class Lock, class Predicate>
+WaitResult WaitQueue::wait(const char* channel, Lock& lock, Predicate& predicate, sched::SleepKind kind,
+                           Nanoseconds deadline) {
+    if (predicate()) return WaitResult::Ready;
+    WaitNode node;
+    for (;;) {
+        announce(node);
+        // With a lock, the condition cannot have changed since the last look.
+        if constexpr (std::is_same_v<Lock, NoLock>) {
+            if (predicate()) {
+                if (!retract(node)) wake_one();  // that wake-up was for somebody who needs it
+                return WaitResult::Ready;
+            }
+        }
+        lock.unlock();
+        const WaitResult result = sleep_on(node, kind, channel, deadline);
+        retract(node);
+        lock.lock();
+        // A wake-up and a signal may have come together: the condition decides, or the wake-up would be lost.
+        if (predicate()) return WaitResult::Ready;
+        if (result != WaitResult::Ready) return result;
+    }
+}
+
+}  // namespace hd::sync

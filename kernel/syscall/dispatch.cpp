@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// The dispatcher: kernel/syscall/dispatch.hpp.
+#include "kernel/syscall/dispatch.hpp"
+
+#include <array>
+#include <atomic>
+#include <utility>
+
+#include "kernel/core/log.hpp"
+#include "kernel/syscall/handlers.hpp"
+
+namespace hd::syscall {
+
+namespace {
+
+constexpr usize kTableSize = 512;
+using Entry = u64 (*)(arch::TrapFrame& frame);
+
+template <class T> T argument(u64 raw) {
+    if constexpr (std::is_integral_v<T>)
+        return static_cast<T>(raw);
+    else if constexpr (std::is_base_of_v<Text, T>)
+        return T{{raw}};
+    else
+        return T{raw};
+}
+template <> Text argument<Text>(u64 raw) {
+    return Text{raw};
+}
+
+// What the table holds for a handler: takes the registers apart, puts the result together.
+template <auto Function> struct Adapter;
+template <class... Arguments, Result<u64> (*Function)(Arguments...)> struct Adapter<Function> {
+    static u64 call(arch::TrapFrame& frame) {
+        return [&frame]<usize... Index>(std::index_sequence<Index...>) {
+            const Result<u64> result = Function(argument<Arguments>(frame.syscall_argument(Index))...);
+            return result ? *result : static_cast<u64>(-static_cast<i64>(result.error()));
+        }(std::index_sequence_for<Arguments...>());
+    }
+};
+
+u64 missing(arch::TrapFrame& frame) {
+    static constinit std::atomic<u64> reported[kTableSize / 64] = {};
+    const u64 number = frame.syscall_number(), slot = number < kTableSize ? number : kTableSize - 1;
+    const u64 bit = u64{1} << slot % 64;
+    if ((reported[slot / 64].fetch_or(bit, std::memory_order_relaxed) & bit) == 0)  // only the line in the log depends on it
+        log::info("system call {} is not implemented", number);
+    return static_cast<u64>(-static_cast<i64>(Errno::kENOSYS));
+}
+
+constexpr auto kTable = [] {
+    std::array<Entry, kTableSize> table;
+    table.fill(missing);
+#define SYSCALL(number, name, parameters) table[number] = Adapter<sys_##name>::call;
+#include "kernel/syscall/table.def"
+#undef SYSCALL
+    return table;
+}();
+
+}  // namespace
+
+void dispatch(arch::TrapFrame& frame) {
+    const u64 number = frame.syscall_number();
+    const Entry entry = number < kTableSize ? kTable[number] : missing;
+    frame.set_result(entry(frame));
+}
+
+Description describe(u64 number) {
+    switch (number) {
+#define SYSCALL(number, name, parameters) \
+    case number: return {#name, #parameters};
+#include "kernel/syscall/table.def"
+#undef SYSCALL
+        default: return {};
+    }
+}
+
+}  // namespace hd::syscall

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+// System calls of open files: reading, writing, descriptors.
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "kernel/abi/ioctl.hpp"
+#include "kernel/fs/vfs/attributes.hpp"
+#include "kernel/ipc/pipe.hpp"
+#include "kernel/syscall/handlers.hpp"
+#include "kernel/syscall/helpers.hpp"
+#include "kernel/task/signal/signal.hpp"
+
+namespace hd::syscall {
+
+namespace {
+
+constexpr u64 kMaxTransfer = 0x7fff'f000;  // one call moves no more (read(2), "Notes")
+
+// The program's iovec array, checked (readv(2)).
+class Pieces {
+public:
+    Result<fs::IoBuffer> load(In<abi::IoVec> from, Int count) {
+        if (static_cast<u32>(count) > abi::kUIO_MAXIOV) return fail(Errno::kEINVAL);
+        const usize size = static_cast<usize>(count);
+        abi::IoVec* list = small_;
+        if (size > std::size(small_)) {
+            large_.reset(new (std::nothrow) abi::IoVec[size]);
+            if (!large_) return fail(Errno::kENOMEM);
+            list = large_.get();
+        }
+        TRY(mm::copy_from_user(list, from.address(), size * sizeof(abi::IoVec)));
+        u64 total = 0;
+        for (abi::IoVec& piece : std::span(list, size)) {
+            if (static_cast<i64>(piece.iov_len) < 0) return fail(Errno::kEINVAL);
+            piece.iov_len = std::min(piece.iov_len, kMaxTransfer - total);
+            total += piece.iov_len;
+        }
+        return fs::IoBuffer::vector({list, size}, total);
+    }
+
+private:
+    abi::IoVec small_[8];
+    std::unique_ptr<abi::IoVec[]> large_;
+};
+
+fs::IoBuffer user_buffer(Buffer buffer, Size count) {
+    return fs::IoBuffer::user(buffer.address, std::min(count, kMaxTransfer));
+}
+
+// A pipe or socket without a reader: the writer also gets SIGPIPE (write(2)).
+Result<u64> with_sigpipe(Result<u64> result) {
+    if (!result && result.error() == Errno::kEPIPE)
+        (void)task::send_signal(task::current_thread(), task::user_signal(abi::kSIGPIPE));
+    return result;
+}
+
+// pread(2) and pwrite(2) on a file that can do it.
+Result<u64> read_at(Fd fd, fs::IoBuffer buffer, Offset offset) {
+    if (offset < 0) return fail(Errno::kEINVAL);
+    const fs::FileRef file = TRY(file_of(fd));
+    if (!file->seekable()) return fail(Errno::kESPIPE);
+    if (!file->readable()) return fail(Errno::kEBADF);
+    if (file->inode->is_directory()) return fail(Errno::kEISDIR);
+    return file->read_at(buffer, static_cast<u64>(offset));
+}
+
+Result<u64> write_at(Fd fd, fs::IoBuffer buffer, Offset offset) {
+    if (offset < 0) return fail(Errno::kEINVAL);
+    const fs::FileRef file = TRY(file_of(fd));
+    if (!file->seekable()) return fail(Errno::kESPIPE);
+    if (!file->writable()) return fail(Errno::kEBADF);
+    return file->write_at(buffer, static_cast<u64>(offset), (file->status_flags() & abi::kO_APPEND) != 0);
+}
+
+}  // namespace
+
+// ---- reading and writing
+
+Result<u64> sys_read(Fd fd, Buffer buffer, Size count) {
+    const fs::FileRef file = TRY(file_of(fd));
+    fs::IoBuffer to = user_buffer(buffer, count);
+    return file->read(to);
+}
+
+Result<u64> sys_write(Fd fd, Buffer buffer, Size count) {
+    const fs::FileRef file = TRY(file_of(fd));
+    fs::IoBuffer from = user_buffer(buffer, count);
+    return with_sigpipe(file->write(from));
+}
+
+Result<u64> sys_pread64(Fd fd, Buffer buffer, Size count, Offset offset) {
+    return read_at(fd, user_buffer(buffer, count), offset);
+}
+
+Result<u64> sys_pwrite64(Fd fd, Buffer buffer, Size count, Offset offset) {
+    return write_at(fd, user_buffer(buffer, count), offset);
+}
+
+Result<u64> sys_readv(Fd fd, In<abi::IoVec> from, Int count) {
+    const fs::FileRef file = TRY(file_of(fd));
+    Pieces pieces;
+    fs::IoBuffer to = TRY(pieces.load(from, count));
+    return file->read(to);
+}
+
+Result<u64> sys_writev(Fd fd, In<abi::IoVec> from, Int count) {
+    const fs::FileRef file = TRY(file_of(fd));
+    Pieces pieces;
+    fs::IoBuffer source = TRY(pieces.load(from, count));
+    return with_sigpipe(file->write(source));
+}
+
+Result<u64> sys_preadv(Fd fd, In<abi::IoVec> from, Int count, Offset offset) {
+    Pieces pieces;
+    return read_at(fd, TRY(pieces.load(from, count)), offset);
+}
+
+Result<u64> sys_pwritev(Fd fd, In<abi::IoVec> from, Int count, Offset offset) {
+    Pieces pieces;
+    return write_at(fd, TRY(pieces.load(from, count)), offset);
+}
+
+Result<u64> sys_lseek(Fd fd, Offset offset, Int whence) {
+    const fs::FileRef file = TRY(file_of(fd));
+    return file->seek(offset, whence);
+}
+
+Result<u64> sys_getdents64(Fd fd, Buffer buffer, UInt count) {
+    const fs::FileRef file = TRY(file_of(fd));
+    fs::IoBuffer to = user_buffer(buffer, count);
+    return file->read_entries(to);
+}
+
+// A page at a time through the kernel. What was read and could not be written is not taken from `in`.
+Result<u64> sys_sendfile(Fd out, Fd in, InOut<i64> offset, Size count) {
+    const fs::FileRef source = TRY(file_of(in)), target = TRY(file_of(out));
+    if (!source->readable() || !target->writable()) return fail(Errno::kEBADF);
+    if (source->inode->kind != fs::InodeKind::Regular || (target->status_flags() & abi::kO_APPEND) != 0)
+        return fail(Errno::kEINVAL);
+    const std::unique_ptr<u8[]> page(new (std::nothrow) u8[mm::kPageSize]);
+    if (!page) return fail(Errno::kENOMEM);
+    i64 position = offset ? TRY(offset.load()) : static_cast<i64>(TRY(source->seek(0, abi::kSEEK_CUR)));
+    if (position < 0) return fail(Errno::kEINVAL);
+    u64 done = 0;
+    Result<u64> moved = 0;
+    while (done < std::min(count, kMaxTransfer)) {
+        fs::IoBuffer to = fs::IoBuffer::kernel(page.get(), std::min<u64>(count - done, mm::kPageSize));
+        moved = source->read_at(to, static_cast<u64>(position));
+        if (!moved || *moved == 0) break;
+        fs::IoBuffer from = fs::IoBuffer::kernel(page.get(), *moved);
+        moved = with_sigpipe(target->write(from));
+        if (!moved) break;
+        done += *moved;
+        position += static_cast<i64>(*moved);
+    }
+    if (done == 0) return moved;
+    if (offset)
+        TRY(offset.store(position));
+    else
+        TRY(source->seek(position, abi::kSEEK_SET));
+    return done;
+}
+
+// ---- opening and closing
+
+Result<u64> sys_openat(DirFd directory, Path path, Flags flags, Mode mode) {
+    PathArgument buffer;
+    const std::string_view name = TRY(buffer.load(path));
+    if ((flags & abi::kO_TMPFILE) == abi::kO_TMPFILE) return fail(Errno::kEOPNOTSUPP);  // as file systems without it
+    const u32 permissions = mode & 07777 & ~process().fs->umask();
+    fs::FileRef file = TRY(fs::open(TRY(walk_start(directory, name)), name, flags | abi::kO_LARGEFILE, permissions));
+    return install(std::move(file), (flags & abi::kO_CLOEXEC) != 0);
+}
+
+Result<u64> sys_open(Path path, Flags flags, Mode mode) {
+    return sys_openat(abi::kAT_FDCWD, path, flags, mode);
+}
+
+Result<u64> sys_creat(Path path, Mode mode) {
+    return sys_openat(abi::kAT_FDCWD, path, abi::kO_CREAT | abi::kO_WRONLY | abi::kO_TRUNC, mode);
+}
+
+Result<u64> sys_close(Fd fd) {
+    TRY(process().files->close(fd));
+    return 0;
+}
+
+Result<u64> sys_close_range(UInt first, UInt last, Flags flags) {
+    constexpr u32 kUnshare = 2, kCloexec = 4;
+    if (first > last || (flags & ~(kUnshare | kCloexec)) != 0) return fail(Errno::kEINVAL);
+    if ((flags & kUnshare) != 0 && process().files->reference_count() != 1) {
+        RefPtr<fs::FdTable> own = TRY(process().files->copy());
+        const core::LockGuard<core::Spinlock> guard(task::g_tree_lock);
+        std::swap(process().files, own);
+    }
+    process().files->close_range(first, last, (flags & kCloexec) != 0);
+    return 0;
+}
+
+Result<u64> sys_pipe2(Out<i32> fds, Flags flags) {
+    if ((flags & ~(abi::kO_CLOEXEC | abi::kO_NONBLOCK)) != 0) return fail(Errno::kEINVAL);
+    ipc::PipeEnds ends = TRY(ipc::make_pipe(flags & abi::kO_NONBLOCK, process().credentials));
+    const bool cloexec = (flags & abi::kO_CLOEXEC) != 0;
+    const u64 reader = TRY(install(std::move(ends.reader), cloexec));
+    const auto writer = install(std::move(ends.writer), cloexec);
+    const auto give_back = [&](u64 fd) { (void)process().files->close(static_cast<int>(fd)); };
+    if (!writer) return give_back(reader), writer;
+    const i32 pair[2] = {static_cast<i32>(reader), static_cast<i32>(*writer)};
+    if (const auto stored = mm::copy_to_user(fds.address(), pair, sizeof(pair)); !stored) {
+        give_back(reader);
+        give_back(*writer);
+        return fail(stored.error());
+    }
+    return 0;
+}
+
+Result<u64> sys_pipe(Out<i32> fds) {
+    return sys_pipe2(fds, 0);
+}
+
+// ---- descriptors
+
+Result<u64> sys_dup(Fd fd) {
+    return install(TRY(process().files->get_any(fd)), false);
+}
+
+Result<u64> sys_dup3(Fd old_fd, Fd new_fd, Flags flags) {
+    if ((flags & ~abi::kO_CLOEXEC) != 0 || old_fd == new_fd) return fail(Errno::kEINVAL);
+    fs::FileRef file = TRY(process().files->get_any(old_fd));
+    TRY(process().files->install_at(new_fd, std::move(file), (flags & abi::kO_CLOEXEC) != 0, descriptor_limit()));
+    return number(new_fd);
+}
+
+Result<u64> sys_dup2(Fd old_fd, Fd new_fd) {
+    if (old_fd != new_fd) return sys_dup3(old_fd, new_fd, 0);
+    TRY(process().files->get_any(old_fd));
+    return number(new_fd);
+}
+
+Result<u64> sys_fcntl(Fd fd, UInt command, Address argument) {
+    fs::FdTable& table = *process().files;
+    const fs::FileRef file = TRY(table.get_any(fd));
+    if (file->path_only() && command != abi::kF_DUPFD && command != abi::kF_DUPFD_CLOEXEC && command != abi::kF_GETFD &&
+        command != abi::kF_SETFD && command != abi::kF_GETFL)
+        return fail(Errno::kEBADF);
+    switch (command) {
+        case abi::kF_DUPFD:
+        case abi::kF_DUPFD_CLOEXEC:
+            if (argument >= descriptor_limit()) return fail(Errno::kEINVAL);
+            return number(TRY(table.install(file, command == abi::kF_DUPFD_CLOEXEC, static_cast<int>(argument), descriptor_limit())));
+        case abi::kF_GETFD: return u64{TRY(table.cloexec(fd)) ? abi::kFD_CLOEXEC : 0};
+        case abi::kF_SETFD: TRY(table.set_cloexec(fd, (argument & abi::kFD_CLOEXEC) != 0)); return 0;
+        case abi::kF_GETFL:
+            return u64{file->status_flags() & ~(abi::kO_CREAT | abi::kO_EXCL | abi::kO_NOCTTY | abi::kO_TRUNC | abi::kO_CLOEXEC)};
+        case abi::kF_SETFL: {
+            constexpr u32 kChangeable = abi::kO_APPEND | abi::kO_NONBLOCK | abi::kO_DIRECT | abi::kO_NOATIME;
+            u32 old = file->status_flags();
+            // relaxed: see File::flags.
+            while (!file->flags.compare_exchange_weak(old, (old & ~kChangeable) | (static_cast<u32>(argument) & kChangeable),
+                                                      std::memory_order_relaxed)) {
+            }
+            return 0;
+        }
+        case abi::kF_GETPIPE_SZ:
+            if (file->inode->kind != fs::InodeKind::Fifo) return fail(Errno::kEBADF);
+            return u64{ipc::PipeInode::kCapacity};
+        default: return fail(Errno::kEINVAL);  // record locks, owners, seals: "not recognised by this kernel" (fcntl(2))
+    }
+}
+
+Result<u64> sys_ioctl(Fd fd, UInt request, Address argument) {
+    const fs::FileRef file = TRY(file_of(fd));
+    switch (request) {
+        case abi::kFIOCLEX: TRY(process().files->set_cloexec(fd, true)); return 0;
+        case abi::kFIONCLEX: TRY(process().files->set_cloexec(fd, false)); return 0;
+        case abi::kFIONBIO:
+            if (TRY(In<i32>(argument).load()) != 0)
+                file->flags.fetch_or(abi::kO_NONBLOCK, std::memory_order_relaxed);  // see File::flags
+            else
+                file->flags.fetch_and(~abi::kO_NONBLOCK, std::memory_order_relaxed);
+            return 0;
+        default: return file->ioctl(request, argument);
+    }
+}
+
+// ---- sizes and storage
+
+Result<u64> sys_ftruncate(Fd fd, Offset size) {
+    if (size < 0) return fail(Errno::kEINVAL);
+    const fs::FileRef file = TRY(file_of(fd));
+    if (!file->writable() || file->inode->kind != fs::InodeKind::Regular) return fail(Errno::kEINVAL);
+    TRY(fs::change_size(*file->inode, static_cast<u64>(size)));
+    return 0;
+}
+
+// All files are in memory: they are as safe as they will ever be.
+Result<u64> sys_fsync(Fd fd) {
+    const fs::FileRef file = TRY(file_of(fd));
+    if (file->inode->kind != fs::InodeKind::Regular && !file->inode->is_directory()) return fail(Errno::kEINVAL);
+    return 0;
+}
+
+Result<u64> sys_fdatasync(Fd fd) {
+    return sys_fsync(fd);
+}
+
+Result<u64> sys_sync() {
+    return 0;
+}
+
+Result<u64> sys_syncfs(Fd fd) {
+    TRY(file_of(fd));
+    return 0;
+}
+
+Result<u64> sys_fadvise64(Fd fd, Offset, Size, Int advice) {
+    const fs::FileRef file = TRY(file_of(fd));
+    if (file->inode->kind == fs::InodeKind::Fifo) return fail(Errno::kESPIPE);
+    return advice >= 0 && advice <= 5 ? Result<u64>(0) : fail(Errno::kEINVAL);
+}
+
+}  // namespace hd::syscall

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// What handlers share: kernel/syscall/helpers.hpp, types.hpp.
+#include "kernel/syscall/helpers.hpp"
+
+#include <new>
+
+namespace hd::syscall {
+
+Result<std::string_view> PathArgument::load_maybe_empty(Path path) {
+    if (!mm::is_user_range(path.address, 1)) return fail(Errno::kEFAULT);
+    const i64 length = arch::copy_string_from_user_raw(small_, path.address, sizeof(small_));
+    if (length < 0) return fail(Errno::kEFAULT);
+    if (static_cast<usize>(length) < sizeof(small_)) return std::string_view(small_, static_cast<usize>(length));
+    large_.reset(new (std::nothrow) char[abi::kPATH_MAX]);
+    if (!large_) return fail(Errno::kENOMEM);
+    return mm::copy_string_from_user({large_.get(), abi::kPATH_MAX}, path.address);
+}
+
+Result<std::string_view> PathArgument::load(Path path) {
+    const std::string_view text = TRY(load_maybe_empty(path));
+    if (text.empty()) return fail(Errno::kENOENT);
+    return text;
+}
+
+Result<u64> install(fs::FileRef file, bool close_on_exec) {
+    return number(TRY(process().files->install(std::move(file), close_on_exec, 0, descriptor_limit())));
+}
+
+fs::WalkStart walk_start() {
+    const task::FsContext& context = *process().fs;
+    return {context.root(), context.working_directory(), &process().credentials};
+}
+
+Result<fs::WalkStart> walk_start(DirFd directory, std::string_view path) {
+    const task::FsContext& context = *process().fs;
+    if (path.starts_with('/')) return fs::WalkStart{context.root(), {}, &process().credentials};
+    if (directory == abi::kAT_FDCWD) return walk_start();
+    const fs::FileRef file = TRY(process().files->get_any(directory));
+    if (!file->dentry || !file->inode->is_directory()) return fail(Errno::kENOTDIR);
+    return fs::WalkStart{context.root(), file->dentry, &process().credentials};
+}
+
+Result<Nanoseconds> duration_from(In<abi::Timespec> from) {
+    const abi::Timespec time = TRY(from.load());
+    if (time.tv_sec < 0 || time.tv_nsec < 0 || time.tv_nsec >= 1'000'000'000) return fail(Errno::kEINVAL);
+    constexpr i64 kMost = INT64_MAX / 1'000'000'000 - 1;
+    if (time.tv_sec > kMost) return Nanoseconds::max();
+    return seconds(time.tv_sec) + Nanoseconds{time.tv_nsec};
+}
+
+Nanoseconds deadline_after(Nanoseconds duration) {
+    const Nanoseconds now = time::now();
+    return duration >= Nanoseconds::max() - now ? Nanoseconds::max() : now + duration;
+}
+
+abi::RUsage rusage_of(const task::Usage& usage) {
+    abi::RUsage result;
+    result.ru_utime = timeval_of(usage.user);
+    result.ru_stime = timeval_of(usage.system);
+    result.ru_maxrss = static_cast<i64>(usage.max_resident_pages * mm::kPageSize / 1024);
+    result.ru_minflt = static_cast<i64>(usage.minor_faults);
+    result.ru_majflt = static_cast<i64>(usage.major_faults);
+    result.ru_nvcsw = static_cast<i64>(usage.voluntary_switches);
+    result.ru_nivcsw = static_cast<i64>(usage.involuntary_switches);
+    return result;
+}
+
+}  // namespace hd::syscall

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+// poll(2), ppoll(2), select(2), pselect6(2). One loop for all: look at every file while hanging a wait node on each of its queues, sleep
+// until one of the nodes is taken off or time is up, look again.
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "kernel/syscall/handlers.hpp"
+#include "kernel/syscall/helpers.hpp"
+#include "kernel/task/signal/signal.hpp"
+
+namespace hd::syscall {
+
+namespace {
+
+// A file that is waited for. The reference keeps its wait queues alive.
+struct Watched {
+    fs::FileRef file;
+    Fd fd = -1;
+    u32 events = 0;   // what is wanted
+    u32 found = 0;
+};
+
+// An array on the heap, of a size that the program chose.
+template <class T> struct Array {
+    std::unique_ptr<T[]> items;
+    usize size = 0;
+    Result<> allocate(usize count) {
+        items.reset(new (std::nothrow) T[count]);
+        size = count;
+        return items ? Result<>() : fail(Errno::kENOMEM);
+    }
+    std::span<T> all() const { return {items.get(), size}; }
+};
+
+// The wait nodes of one sleep. Files have at most kQueues queues each.
+class Waiter final : public fs::PollTable {
+public:
+    static constexpr usize kQueues = 2;
+
+    ~Waiter() { clear(); }
+    Result<> reserve(usize files) {
+        capacity_ = files * kQueues;
+        slots_.reset(new (std::nothrow) Slot[capacity_]);
+        queues_.reset(new (std::nothrow) sync::WaitQueue*[capacity_]);
+        return slots_ && queues_ ? Result<>() : fail(Errno::kENOMEM);
+    }
+    void add(sync::WaitQueue& queue) override {
+        ASSERT(used_ < capacity_, "a file has more wait queues than poll() provides for");
+        queues_[used_] = &queue;
+        queue.announce(*new (&slots_[used_]) sync::WaitNode());
+        ++used_;
+    }
+    sync::WaitResult sleep(Nanoseconds deadline) {
+        return sync::sleep_on({node(0), used_}, sched::SleepKind::Interruptible, "poll", deadline);
+    }
+    void clear() {
+        while (used_ != 0) {
+            --used_;
+            queues_[used_]->retract(*node(used_));
+            std::destroy_at(node(used_));
+        }
+    }
+
+private:
+    struct alignas(sync::WaitNode) Slot {
+        std::byte bytes[sizeof(sync::WaitNode)];
+    };
+    static_assert(sizeof(Slot) == sizeof(sync::WaitNode));
+    sync::WaitNode* node(usize index) { return std::launder(reinterpret_cast<sync::WaitNode*>(&slots_[index])); }
+
+    std::unique_ptr<Slot[]> slots_;
+    std::unique_ptr<sync::WaitQueue*[]> queues_;
+    usize used_ = 0, capacity_ = 0;
+};
+
+usize look(std::span<Watched> files, Waiter* waiter) {
+    usize ready = 0;
+    for (Watched& watched : files) {
+        if (watched.file) {
+            u32 state = watched.file->poll(waiter);
+            if ((state & abi::kPOLLIN) != 0) state |= abi::kPOLLRDNORM;
+            if ((state & abi::kPOLLOUT) != 0) state |= abi::kPOLLWRNORM;
+            watched.found = state & (watched.events | abi::kPOLLERR | abi::kPOLLHUP);
+        }
+        if (watched.found == 0) continue;
+        ++ready;
+        waiter = nullptr;  // nobody will sleep: the rest need not be waited for
+    }
+    return ready;
+}
+
+// How many are ready, 0 when the time is up. kERESTARTNOHAND.
+Result<usize> wait_for(std::span<Watched> files, Nanoseconds deadline) {
+    if (const usize ready = look(files, nullptr); ready != 0 || deadline <= time::now()) return ready;
+    Waiter waiter;
+    TRY(waiter.reserve(files.size()));
+    for (;;) {
+        if (const usize ready = look(files, &waiter); ready != 0) return ready;
+        const sync::WaitResult result = waiter.sleep(deadline);
+        waiter.clear();
+        if (result == sync::WaitResult::Ready) continue;
+        if (const usize ready = look(files, nullptr); ready != 0 || result == sync::WaitResult::TimedOut) return ready;
+        return fail(Errno::kERESTARTNOHAND);
+    }
+}
+
+// poll(2) for the program's array, up to a point in time.
+Result<u64> poll_until(InOut<abi::PollFd> fds, UInt count, Nanoseconds deadline) {
+    if (count > descriptor_limit()) return fail(Errno::kEINVAL);
+    Array<abi::PollFd> list;
+    Array<Watched> files;
+    TRY(list.allocate(count));
+    TRY(files.allocate(count));
+    TRY(mm::copy_from_user(list.items.get(), fds.address(), count * sizeof(abi::PollFd)));
+    for (usize i = 0; i < count; ++i) {
+        Watched& watched = files.items[i];
+        watched.events = static_cast<u16>(list.items[i].events);
+        if (list.items[i].fd < 0) continue;
+        auto file = file_of(list.items[i].fd);
+        if (file)
+            watched.file = std::move(*file);
+        else
+            watched.found = abi::kPOLLNVAL;
+    }
+    const usize ready = TRY(wait_for(files.all(), deadline));
+    for (usize i = 0; i < count; ++i)
+        TRY(Out<i16>((fds + i).address() + offsetof(abi::PollFd, revents)).store(static_cast<i16>(files.items[i].found)));
+    return ready;
+}
+
+Result<u64> resume_poll(task::RestartBlock& block) {
+    auto result = poll_until(InOut<abi::PollFd>(block.arguments[0]), static_cast<UInt>(block.arguments[1]), block.deadline);
+    if (!result && result.error() == Errno::kERESTARTNOHAND) return fail(Errno::kERESTART_RESTARTBLOCK);
+    return result;
+}
+
+// ---- select(2): three bit sets
+
+constexpr u32 kSelectReadable = abi::kPOLLIN | abi::kPOLLRDNORM | abi::kPOLLHUP | abi::kPOLLERR;
+constexpr u32 kSelectWritable = abi::kPOLLOUT | abi::kPOLLWRNORM | abi::kPOLLERR;
+constexpr u32 kSelectBits[3] = {kSelectReadable, kSelectWritable, abi::kPOLLPRI};
+
+struct SelectSets {
+    InOut<u64> sets[3];
+    usize words;
+    Array<u64> bits;  // the three sets, one behind the other
+
+    Result<> load(Int count, InOut<u64> readable, InOut<u64> writable, InOut<u64> exceptional) {
+        sets[0] = readable;
+        sets[1] = writable;
+        sets[2] = exceptional;
+        words = (std::min<usize>(static_cast<usize>(count), fs::FdTable::kHardLimit) + 63) / 64;
+        TRY(bits.allocate(3 * words));
+        std::fill_n(bits.items.get(), bits.size, 0);
+        for (usize set = 0; set < 3; ++set)
+            if (sets[set]) TRY(mm::copy_from_user(&bits.items[set * words], sets[set].address(), words * sizeof(u64)));
+        return {};
+    }
+    bool has(usize set, usize fd) const { return (bits.items[set * words + fd / 64] >> fd % 64 & 1) != 0; }
+    u32 events(usize fd) const {
+        return (has(0, fd) ? kSelectReadable : 0) | (has(1, fd) ? kSelectWritable : 0) | (has(2, fd) ? abi::kPOLLPRI : 0);
+    }
+    Result<> store() {
+        for (usize set = 0; set < 3; ++set)
+            if (sets[set]) TRY(mm::copy_to_user(sets[set].address(), &bits.items[set * words], words * sizeof(u64)));
+        return {};
+    }
+};
+
+Result<u64> select_until(Int count, InOut<u64> readable, InOut<u64> writable, InOut<u64> exceptional, Nanoseconds deadline) {
+    if (count < 0) return fail(Errno::kEINVAL);
+    SelectSets sets;
+    TRY(sets.load(count, readable, writable, exceptional));
+    const usize limit = std::min(static_cast<usize>(count), sets.words * 64);
+    usize wanted = 0;
+    for (usize fd = 0; fd < limit; ++fd) wanted += sets.events(fd) != 0;
+    Array<Watched> files;
+    TRY(files.allocate(wanted));
+    usize next = 0;
+    for (usize fd = 0; fd < limit; ++fd) {
+        if (sets.events(fd) == 0) continue;
+        Watched& watched = files.items[next++];
+        watched.fd = static_cast<Fd>(fd);
+        watched.events = sets.events(fd);
+        watched.file = TRY(file_of(watched.fd));
+    }
+    TRY(wait_for(files.all(), deadline));
+    std::fill_n(sets.bits.items.get(), sets.bits.size, 0);
+    u64 ready = 0;
+    for (const Watched& watched : files.all()) {
+        const usize fd = static_cast<usize>(watched.fd);
+        for (usize set = 0; set < 3; ++set) {
+            if ((watched.found & watched.events & kSelectBits[set]) == 0) continue;
+            sets.bits.items[set * sets.words + fd / 64] |= u64{1} << fd % 64;
+            ++ready;
+        }
+    }
+    TRY(sets.store());
+    return ready;
+}
+
+// What is left of a time limit goes back to the program (select(2), "Linux notes"); an address that cannot be written to
+// is no error.
+abi::Timespec rest_until(Nanoseconds deadline) {
+    const Nanoseconds rest = deadline - time::now();
+    return abi::timespec_of(std::max(rest, Nanoseconds{0}));
+}
+
+Result<Nanoseconds> deadline_from(InOut<abi::Timespec> timeout) {
+    return timeout ? deadline_after(TRY(duration_from(timeout))) : Nanoseconds::max();
+}
+
+bool interrupted(const Result<u64>& result) {
+    return !result && result.error() == Errno::kERESTARTNOHAND;
+}
+
+}  // namespace
+
+Result<u64> sys_poll(InOut<abi::PollFd> fds, UInt count, Int timeout_ms) {
+    const Nanoseconds deadline = timeout_ms < 0 ? Nanoseconds::max() : deadline_after(milliseconds(timeout_ms));
+    auto result = poll_until(fds, count, deadline);
+    if (!interrupted(result)) return result;
+    task::RestartBlock& block = task::current_thread().restart;
+    block.resume = resume_poll;
+    block.deadline = deadline;
+    block.arguments[0] = fds.address();
+    block.arguments[1] = count;
+    return fail(Errno::kERESTART_RESTARTBLOCK);
+}
+
+Result<u64> sys_ppoll(InOut<abi::PollFd> fds, UInt count, InOut<abi::Timespec> timeout, In<u64> mask, Size mask_size) {
+    const Nanoseconds deadline = TRY(deadline_from(timeout));
+    if (mask) {
+        TRY(check_mask_size(mask_size));
+        task::begin_temporary_mask(TRY(mask.load()));
+    }
+    auto result = poll_until(fds, count, deadline);
+    if (mask) task::finish_temporary_mask(interrupted(result));
+    if (timeout) (void)timeout.store(rest_until(deadline));
+    return result;
+}
+
+Result<u64> sys_select(Int count, InOut<u64> readable, InOut<u64> writable, InOut<u64> exceptional,
+                       InOut<abi::Timeval> timeout) {
+    Nanoseconds deadline = Nanoseconds::max();
+    if (timeout) {
+        const abi::Timeval limit = TRY(timeout.load());
+        if (limit.tv_sec < 0 || limit.tv_usec < 0) return fail(Errno::kEINVAL);
+        constexpr i64 kMost = INT64_MAX / 1'000'000'000 / 2;  // longer is for ever
+        if (limit.tv_sec < kMost && limit.tv_usec < kMost)
+            deadline = deadline_after(seconds(limit.tv_sec) + microseconds(limit.tv_usec));
+    }
+    auto result = select_until(count, readable, writable, exceptional, deadline);
+    if (timeout) {
+        const abi::Timespec rest = rest_until(deadline);
+        (void)timeout.store({rest.tv_sec, rest.tv_nsec / 1000});
+    }
+    return result;
+}
+
+Result<u64> sys_pselect6(Int count, InOut<u64> readable, InOut<u64> writable, InOut<u64> exceptional,
+                         InOut<abi::Timespec> timeout, In<MaskAndSize> mask) {
+    const Nanoseconds deadline = TRY(deadline_from(timeout));
+    MaskAndSize given{};
+    if (mask) given = TRY(mask.load());
+    if (given.mask_address != 0) {
+        TRY(check_mask_size(given.mask_size));
+        task::begin_temporary_mask(TRY(In<u64>(given.mask_address).load()));
+    }
+    auto result = select_until(count, readable, writable, exceptional, deadline);
+    if (given.mask_address != 0) task::finish_temporary_mask(interrupted(result));
+    if (timeout) (void)timeout.store(rest_until(deadline));
+    return result;
+}
+
+}  // namespace hd::syscall

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+// System calls of processes: creation, programs, ends, waiting, groups and sessions.
+#include <cstring>
+
+#include "kernel/abi/prctl.hpp"
+#include "kernel/syscall/handlers.hpp"
+#include "kernel/syscall/helpers.hpp"
+#include "kernel/task/clone.hpp"
+#include "kernel/task/exec/exec.hpp"
+#include "kernel/task/exit.hpp"
+#include "kernel/task/signal/signal.hpp"
+#include "kernel/task/wait.hpp"
+
+namespace hd::syscall {
+
+using task::current_process;
+using task::current_thread;
+
+Result<u64> sys_getpid() {
+    return number(current_process().pid());
+}
+
+Result<u64> sys_gettid() {
+    return number(current_thread().number());
+}
+
+Result<u64> sys_getppid() {
+    return number(current_process().parent_pid());
+}
+
+// ---- creation and programs
+
+Result<u64> sys_clone(Size flags, Address stack, Address parent_tid, Address child_tid, Address tls) {
+    task::CloneRequest request;
+    request.flags = flags & ~abi::kCSIGNAL;
+    request.exit_signal = static_cast<i32>(flags & abi::kCSIGNAL);
+    if (request.exit_signal > abi::kSignalCount) return fail(Errno::kEINVAL);
+    request.stack = stack;
+    request.parent_tid = parent_tid;
+    request.child_tid = child_tid;
+    request.tls = tls;
+    return number(TRY(task::clone(request)));
+}
+
+Result<u64> sys_fork() {
+    return number(TRY(task::clone({.exit_signal = abi::kSIGCHLD})));
+}
+
+Result<u64> sys_vfork() {
+    return number(TRY(task::clone({.flags = abi::kCLONE_VM | abi::kCLONE_VFORK, .exit_signal = abi::kSIGCHLD})));
+}
+
+Result<u64> sys_execve(Path path, Address arguments, Address environment) {
+    PathArgument buffer;
+    const u64 limit = task::argument_limit();
+    task::Program program{.path = TRY(buffer.load(path)), .arguments = {}, .environment = {}};
+    TRY(program.arguments.append_user_array(arguments, limit));
+    const u64 taken = program.arguments.size() + program.arguments.count() * sizeof(u64);
+    TRY(program.environment.append_user_array(environment, limit - std::min(limit, taken)));
+    TRY(task::exec(walk_start(), program));
+    return 0;
+}
+
+Result<u64> sys_exit(Int status) {
+    task::exit_this_thread(status);
+}
+
+Result<u64> sys_exit_group(Int status) {
+    task::exit_this_process(status);
+}
+
+Result<u64> sys_set_tid_address(Address word) {
+    current_thread().clear_child_tid = word;
+    return number(current_thread().number());
+}
+
+Result<u64> sys_set_robust_list(Address head, Size size) {
+    if (size != 24) return fail(Errno::kEINVAL);  // struct robust_list_head
+    current_thread().robust_list = head;
+    return 0;
+}
+
+Result<u64> sys_get_robust_list(PidArg thread, Out<u64> head, Out<u64> size) {
+    RefPtr<task::Thread> other(&current_thread());
+    if (thread != 0) other = task::find_thread(Pid{thread});
+    if (!other) return fail(Errno::kESRCH);
+    TRY(size.store(24));
+    TRY(head.store(other->robust_list));
+    return 0;
+}
+
+// ---- waiting
+
+Result<u64> sys_wait4(PidArg pid, Out<i32> status, Flags options, Out<abi::RUsage> usage) {
+    constexpr u32 kAllowed = abi::kWNOHANG | abi::kWUNTRACED | abi::kWCONTINUED | abi::k__WNOTHREAD | abi::k__WCLONE | abi::k__WALL;
+    if ((options & ~kAllowed) != 0) return fail(Errno::kEINVAL);
+    if (pid == INT32_MIN) return fail(Errno::kESRCH);
+    task::WaitRequest request{.options = options | abi::kWEXITED};
+    if (pid > 0) request = {abi::kP_PID, pid, request.options};
+    if (pid < -1) request = {abi::kP_PGID, -pid, request.options};
+    if (pid == 0) request = {abi::kP_PGID, TRY(task::group_id(0)), request.options};
+    const task::WaitAnswer answer = TRY(task::wait_for_child(request));
+    if (answer.pid == 0) return 0;
+    if (status) TRY(status.store(answer.status));
+    if (usage) TRY(usage.store(rusage_of(answer.usage)));
+    return number(answer.pid);
+}
+
+Result<u64> sys_waitid(Int kind, PidArg id, Out<abi::SigInfo> info, Flags options, Out<abi::RUsage> usage) {
+    constexpr u32 kWhat = abi::kWEXITED | abi::kWSTOPPED | abi::kWCONTINUED;
+    constexpr u32 kAllowed = kWhat | abi::kWNOHANG | abi::kWNOWAIT | abi::k__WNOTHREAD | abi::k__WCLONE | abi::k__WALL;
+    if ((options & ~kAllowed) != 0 || (options & kWhat) == 0) return fail(Errno::kEINVAL);
+    if (kind != abi::kP_ALL && kind != abi::kP_PID && kind != abi::kP_PGID) return fail(Errno::kEINVAL);
+    if (kind == abi::kP_PID && id <= 0) return fail(Errno::kEINVAL);
+    if (kind == abi::kP_PGID && id < 0) return fail(Errno::kEINVAL);
+    if (kind == abi::kP_PGID && id == 0) id = TRY(task::group_id(0));
+    const task::WaitAnswer answer = TRY(task::wait_for_child({kind, id, options}));
+    if (usage && answer.pid != 0) TRY(usage.store(rusage_of(answer.usage)));
+    if (!info) return 0;
+    abi::SigInfo result;  // all zero: nobody has changed
+    if (answer.pid != 0) {
+        result.signo = abi::kSIGCHLD;
+        result.code = answer.code;
+        result.child.pid = answer.pid;
+        result.child.uid = answer.uid;
+        result.child.status = answer.signal_status();
+    }
+    // Only what is defined is written (Linux): the first 28 bytes.
+    TRY(mm::copy_to_user(info.address(), &result, 28));
+    return 0;
+}
+
+// ---- groups and sessions
+
+Result<u64> sys_setpgid(PidArg pid, PidArg group) {
+    TRY(task::set_process_group(pid, group));
+    return 0;
+}
+
+Result<u64> sys_getpgrp() {
+    return number(TRY(task::group_id(0)));
+}
+
+Result<u64> sys_getpgid(PidArg pid) {
+    return number(TRY(task::group_id(pid)));
+}
+
+Result<u64> sys_setsid() {
+    return number(TRY(task::new_session()));
+}
+
+Result<u64> sys_getsid(PidArg pid) {
+    return number(TRY(task::session_id(pid)));
+}
+
+// ---- odds and ends
+
+Result<u64> sys_arch_prctl(Int code, Address address) {
+    return arch::arch_prctl(static_cast<u64>(code), address);
+}
+
+static Result<u64> set_name(Address from) {
+    char name[sizeof(sched::Entity::name)] = {};
+    char text[sizeof(name)];
+    if (!mm::is_user_range(from, 1)) return fail(Errno::kEFAULT);
+    const i64 length = arch::copy_string_from_user_raw(text, from, sizeof(text) - 1);
+    if (length < 0) return fail(Errno::kEFAULT);
+    std::memcpy(name, text, static_cast<usize>(length));
+    std::memcpy(current_thread().name, name, sizeof(name));
+    return 0;
+}
+
+Result<u64> sys_prctl(Int option, Address argument2, Address argument3, Address argument4, Address argument5) {
+    task::Thread& self = current_thread();
+    task::Process& process = self.process();
+    const bool rest_is_zero = argument3 == 0 && argument4 == 0 && argument5 == 0;
+    switch (option) {
+        case abi::kPR_SET_NAME: return set_name(argument2);
+        case abi::kPR_GET_NAME: TRY(mm::copy_to_user(argument2, self.name, sizeof(self.name))); return 0;
+        case abi::kPR_SET_PDEATHSIG:
+            if (argument2 > abi::kSignalCount) return fail(Errno::kEINVAL);
+            process.parent_death_signal = static_cast<int>(argument2);
+            return 0;
+        case abi::kPR_GET_PDEATHSIG: TRY(Out<i32>(argument2).store(process.parent_death_signal)); return 0;
+        case abi::kPR_SET_DUMPABLE:
+            if (argument2 > 1) return fail(Errno::kEINVAL);
+            process.dumpable = argument2 != 0;
+            return 0;
+        case abi::kPR_GET_DUMPABLE: return u64{process.dumpable};
+        case abi::kPR_SET_CHILD_SUBREAPER: process.subreaper = argument2 != 0; return 0;
+        case abi::kPR_GET_CHILD_SUBREAPER: TRY(Out<i32>(argument2).store(process.subreaper)); return 0;
+        case abi::kPR_SET_NO_NEW_PRIVS:
+            if (argument2 != 1 || !rest_is_zero) return fail(Errno::kEINVAL);
+            process.no_new_privileges = true;
+            return 0;
+        case abi::kPR_GET_NO_NEW_PRIVS:
+            if (argument2 != 0 || !rest_is_zero) return fail(Errno::kEINVAL);
+            return u64{process.no_new_privileges};
+        case abi::kPR_SET_TIMERSLACK:
+            self.timer_slack = Nanoseconds{argument2 == 0 ? 50'000 : static_cast<i64>(argument2)};
+            return 0;
+        case abi::kPR_GET_TIMERSLACK: return static_cast<u64>(self.timer_slack.raw);
+        default: return fail(Errno::kEINVAL);
+    }
+}
+
+}  // namespace hd::syscall

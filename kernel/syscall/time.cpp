@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// System calls of time: clocks, sleeping, interval timers, what was used.
+#include <algorithm>
+
+#include "kernel/syscall/handlers.hpp"
+#include "kernel/syscall/helpers.hpp"
+#include "kernel/task/interval_timer.hpp"
+
+namespace hd::syscall {
+
+namespace {
+
+constexpr i64 kTickLength = 1'000'000'000 / abi::kUserHz;
+
+i64 ticks(Nanoseconds time) {
+    return time.raw / kTickLength;
+}
+
+Result<Nanoseconds> read_clock(Int clock) {
+    switch (clock) {
+        case abi::kCLOCK_REALTIME:
+        case abi::kCLOCK_REALTIME_COARSE: return time::wall_clock();
+        case abi::kCLOCK_MONOTONIC:
+        case abi::kCLOCK_MONOTONIC_RAW:
+        case abi::kCLOCK_MONOTONIC_COARSE:
+        case abi::kCLOCK_BOOTTIME: return time::now();
+        case abi::kCLOCK_PROCESS_CPUTIME_ID: {
+            const task::Usage usage = process().usage();
+            return usage.user + usage.system;
+        }
+        case abi::kCLOCK_THREAD_CPUTIME_ID: return task::cpu_time_of(task::current_thread());
+        default: return fail(Errno::kEINVAL);
+    }
+}
+
+// Sleeps on nothing but time and signals.
+sync::WaitResult sleep_until(Nanoseconds deadline) {
+    sync::WaitQueue nobody;
+    return nobody.wait_interruptible("nanosleep", [] { return false; }, deadline);
+}
+
+// A relative sleep, which goes on after a stop with the end that it had. arguments[0]: where the rest is to be stored.
+Result<u64> relative_sleep(task::RestartBlock& block) {
+    if (sleep_until(block.deadline) == sync::WaitResult::TimedOut) return 0;
+    const Out<abi::Timespec> rest(block.arguments[0]);
+    if (rest) TRY(rest.store(abi::timespec_of(std::max(block.deadline - time::now(), Nanoseconds{0}))));
+    return fail(Errno::kERESTART_RESTARTBLOCK);
+}
+
+Result<u64> sleep_for(Nanoseconds duration, Out<abi::Timespec> rest) {
+    task::RestartBlock& block = task::current_thread().restart;
+    block.resume = relative_sleep;
+    block.deadline = deadline_after(duration);
+    block.arguments[0] = rest.address();
+    return relative_sleep(block);
+}
+
+}  // namespace
+
+// ---- clocks
+
+Result<u64> sys_clock_gettime(Int clock, Out<abi::Timespec> time) {
+    const Nanoseconds now = TRY(read_clock(clock));
+    TRY(time.store(abi::timespec_of(now)));
+    return 0;
+}
+
+Result<u64> sys_clock_getres(Int clock, Out<abi::Timespec> resolution) {
+    TRY(read_clock(clock));
+    if (resolution) TRY(resolution.store({0, 1}));
+    return 0;
+}
+
+Result<u64> sys_clock_settime(Int clock, In<abi::Timespec> time) {
+    if (clock != abi::kCLOCK_REALTIME) return fail(Errno::kEINVAL);
+    const Nanoseconds wanted = TRY(duration_from(time));
+    if (process().credentials.euid != 0) return fail(Errno::kEPERM);
+    time::set_wall_clock(wanted);
+    return 0;
+}
+
+Result<u64> sys_gettimeofday(Out<abi::Timeval> time, Out<u64> zone) {
+    if (time) TRY(time.store(timeval_of(time::wall_clock())));
+    if (zone) TRY(zone.store(0));  // UTC
+    return 0;
+}
+
+Result<u64> sys_time(Out<i64> time) {
+    const i64 now = time::wall_clock().raw / 1'000'000'000;
+    if (time) TRY(time.store(now));
+    return static_cast<u64>(now);
+}
+
+// ---- sleeping
+
+Result<u64> sys_nanosleep(In<abi::Timespec> duration, Out<abi::Timespec> rest) {
+    return sleep_for(TRY(duration_from(duration)), rest);
+}
+
+Result<u64> sys_clock_nanosleep(Int clock, Flags flags, In<abi::Timespec> time, Out<abi::Timespec> rest) {
+    const bool wall = clock == abi::kCLOCK_REALTIME;
+    if (!wall && clock != abi::kCLOCK_MONOTONIC && clock != abi::kCLOCK_BOOTTIME) {
+        TRY(read_clock(clock));
+        return fail(Errno::kEOPNOTSUPP);  // "no sleeping against this clock" (clock_nanosleep(2))
+    }
+    const Nanoseconds wanted = TRY(duration_from(time));
+    if ((flags & abi::kTIMER_ABSTIME) == 0) return sleep_for(wanted, rest);
+    // Linux: a change of the wall clock moves the end of a sleep; here the end is fixed when the sleep begins.
+    const Nanoseconds deadline = wall && wanted != Nanoseconds::max() ? wanted - time::wall_clock() + time::now() : wanted;
+    return sleep_until(deadline) == sync::WaitResult::TimedOut ? Result<u64>(0) : fail(Errno::kERESTARTNOHAND);
+}
+
+// ---- interval timers
+
+static abi::Itimerval itimerval_of(const task::IntervalTimer& timer) {
+    return {timeval_of(timer.interval), timeval_of(timer.value)};
+}
+
+static Result<Nanoseconds> interval_from(const abi::Timeval& time) {
+    if (time.tv_sec < 0 || time.tv_usec < 0 || time.tv_usec >= 1'000'000) return fail(Errno::kEINVAL);
+    constexpr i64 kMost = INT64_MAX / 1'000'000'000 / 2;  // longer is for ever
+    return seconds(std::min(time.tv_sec, kMost)) + microseconds(time.tv_usec);
+}
+
+Result<u64> sys_getitimer(Int which, Out<abi::Itimerval> value) {
+    if (which != abi::kITIMER_REAL) return fail(Errno::kEINVAL);
+    TRY(value.store(itimerval_of(task::read_real_timer(process()))));
+    return 0;
+}
+
+Result<u64> sys_setitimer(Int which, In<abi::Itimerval> value, Out<abi::Itimerval> old_value) {
+    abi::Itimerval wanted{};
+    if (value) wanted = TRY(value.load());
+    task::IntervalTimer setting;
+    setting.value = TRY(interval_from(wanted.it_value));
+    setting.interval = TRY(interval_from(wanted.it_interval));
+    if (which != abi::kITIMER_REAL) return fail(Errno::kEINVAL);
+    const task::IntervalTimer old = task::set_real_timer(process(), setting);
+    if (old_value) TRY(old_value.store(itimerval_of(old)));
+    return 0;
+}
+
+Result<u64> sys_alarm(UInt after) {
+    const Nanoseconds left = task::set_real_timer(process(), {seconds(after), {}}).value;
+    if (left.raw == 0) return 0;
+    return static_cast<u64>(std::max<i64>((left.raw + 500'000'000) / 1'000'000'000, 1));  // rounded, but never to "none"
+}
+
+// ---- what was used
+
+Result<u64> sys_times(Out<abi::Tms> times) {
+    if (times) {
+        const task::Usage own = process().usage();
+        task::Usage children;
+        {
+            const core::LockGuard<core::Spinlock> guard(task::g_tree_lock);
+            children = process().children_usage;
+        }
+        TRY(times.store({ticks(own.user), ticks(own.system), ticks(children.user), ticks(children.system)}));
+    }
+    return static_cast<u64>(ticks(time::now()));
+}
+
+Result<u64> sys_getrusage(Int who, Out<abi::RUsage> result) {
+    task::Usage usage;
+    if (who == abi::kRUSAGE_CHILDREN) {
+        const core::LockGuard<core::Spinlock> guard(task::g_tree_lock);
+        usage = process().children_usage;
+    } else if (who == abi::kRUSAGE_SELF || who == abi::kRUSAGE_THREAD) {
+        usage = who == abi::kRUSAGE_SELF ? process().usage() : task::usage_of(task::current_thread());
+        const mm::SpaceStatistics pages = process().space->statistics();
+        usage.minor_faults += pages.minor_faults;
+        usage.major_faults += pages.major_faults;
+        usage.max_resident_pages = std::max(usage.max_resident_pages, pages.resident_pages);
+    } else {
+        return fail(Errno::kEINVAL);
+    }
+    TRY(result.store(rusage_of(usage)));
+    return 0;
+}
+
+}  // namespace hd::syscall

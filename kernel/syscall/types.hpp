@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// The argument types of system calls. They say to handlers, tracer and documentation what an argument is; the dispatcher makes
+// them from the registers' 64 bits.
+#pragma once
+#include <memory>
+
+#include "kernel/abi/fcntl.hpp"
+#include "kernel/abi/mman.hpp"
+#include "kernel/abi/poll.hpp"
+#include "kernel/abi/resource.hpp"
+#include "kernel/abi/sched.hpp"
+#include "kernel/abi/signal.hpp"
+#include "kernel/abi/stat.hpp"
+#include "kernel/abi/statfs.hpp"
+#include "kernel/abi/system.hpp"
+#include "kernel/abi/uio.hpp"
+#include "kernel/lib/result.hpp"
+#include "kernel/mm/vm/user_ptr.hpp"
+
+namespace hd::syscall {
+
+using Fd = i32;
+using DirFd = i32;   // a directory, or AT_FDCWD
+using PidArg = i32;
+using Signo = i32;
+using Mode = u32;    // permissions and the like: octal
+using Flags = u32;   // bits
+using Int = i32;
+using UInt = u32;
+using Long = i64;
+using Size = u64;
+using Offset = i64;
+using Address = u64;  // of user memory, not followed by the handler itself
+
+// Pointers into the program's memory: In is only read, Out only written, InOut both. Null where the man page allows it.
+template <class T> using In = mm::UserPtr<T>;
+template <class T> using Out = mm::UserPtr<T>;
+template <class T> using InOut = mm::UserPtr<T>;
+
+struct Text {  // a NUL-terminated string
+    u64 address;
+};
+struct Path : Text {};   // one that names a file
+struct Buffer {          // bytes; the next argument is their number
+    u64 address;
+};
+
+// Copies a path in: short ones, which most are, without allocating.
+class PathArgument {
+public:
+    // EFAULT, ENAMETOOLONG, ENOMEM; ENOENT for "". The view lives as long as this.
+    Result<std::string_view> load(Path path);
+    Result<std::string_view> load_maybe_empty(Path path);
+
+private:
+    char small_[128];
+    std::unique_ptr<char[]> large_;
+};
+
+}  // namespace hd::syscall

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// Copying a process: kernel/task/clone.hpp. The copy is made in private and entered in the tree at the end, in one section, from which
+// on others can see it; until then every failure just drops it.
+#include "kernel/task/clone.hpp"
+
+#include <cstring>
+
+#include "kernel/mm/slab/slab.hpp"
+#include "kernel/mm/vm/user_ptr.hpp"
+#include "kernel/task/signal/internal.hpp"
+#include "kernel/task/vfork.hpp"
+
+namespace hd::task {
+
+namespace {
+
+constexpr u64 kSupported = abi::kCLONE_VM | abi::kCLONE_FS | abi::kCLONE_FILES | abi::kCLONE_VFORK | abi::kCLONE_SETTLS |
+                           abi::kCLONE_PARENT_SETTID | abi::kCLONE_CHILD_CLEARTID | abi::kCLONE_CHILD_SETTID |
+                           abi::kCLONE_DETACHED | abi::kCLONE_UNTRACED;
+
+// The child's first steps, on its own stack in its own address space. IRQs are off.
+void child_entry(void*) {
+    sched::begin_thread();
+    Thread& self = current_thread();
+    // As Linux: an address that cannot be written to is the program's affair.
+    if (self.set_child_tid != 0) (void)mm::UserPtr<i32>(self.set_child_tid).store(self.number());
+    arch::return_to_user(self.frame());
+}
+
+// What threads of the parent share with each other goes to the child as a copy, or shared if the flags say so.
+Result<> copy_resources(Process& parent, Process& child, u64 flags) {
+    child.space = (flags & abi::kCLONE_VM) != 0 ? parent.space : TRY(parent.space->fork());
+    child.files = (flags & abi::kCLONE_FILES) != 0 ? parent.files : TRY(parent.files->copy());
+    child.fs = (flags & abi::kCLONE_FS) != 0 ? parent.fs : TRY(parent.fs->copy());
+    child.executable = parent.executable;
+    child.credentials = parent.credentials;
+    std::memcpy(child.limits, parent.limits, sizeof(child.limits));
+    return {};
+}
+
+// Registers, FPU and scheduling as the current thread has them now.
+void copy_thread(const Thread& self, Thread& thread, const CloneRequest& request) {
+    std::memcpy(thread.name, self.name, sizeof(thread.name));
+    thread.user_space = thread.process().space.get();
+    if (!self.reset_on_fork) {
+        thread.nice = self.nice;
+        thread.policy = self.policy;
+        thread.realtime_priority = self.realtime_priority;
+    }
+    thread.affinity = self.affinity;
+    thread.timer_slack = self.timer_slack;
+    thread.start_time = thread.process().start_time;
+    thread.blocked = self.blocked;
+    // A child that shares the memory must not share the alternate stack, unless the parent sleeps meanwhile (sigaltstack(2)).
+    if ((request.flags & (abi::kCLONE_VM | abi::kCLONE_VFORK)) != abi::kCLONE_VM)
+        thread.alternate_stack = self.alternate_stack;
+
+    arch::TrapFrame& frame = thread.frame();
+    frame = self.frame();
+    frame.set_result(0);
+    if (request.stack != 0) frame.set_sp(VirtAddr{request.stack});
+    {
+        const core::PreemptGuard guard;  // the registers are this thread's as long as it is not switched out
+        arch::fpu_save(thread.fpu);
+    }
+    {
+        const core::IrqGuard guard;
+        arch::save_user_state(thread.user_state);
+    }
+    if ((request.flags & abi::kCLONE_SETTLS) != 0) thread.user_state.fs_base = request.tls;
+    if ((request.flags & abi::kCLONE_CHILD_SETTID) != 0) thread.set_child_tid = request.child_tid;
+    if ((request.flags & abi::kCLONE_CHILD_CLEARTID) != 0) thread.clear_child_tid = request.child_tid;
+    thread.context = arch::make_context(virt_of(&frame).align_down(16), child_entry, nullptr);
+}
+
+Result<> enter_tree(Process& parent, Process& child, Thread& thread) {
+    const TreeGuard guard(g_tree_lock);
+    // A signal to the whole group reaches parent and child, or the parent before there is a child: then it comes first
+    // (Linux: copy_process()).
+    if (signal_pending(current_thread())) return fail(Errno::kERESTARTNOINTR);
+    const i32 pid = TRY(g_pids.allocate());
+    g_pids.add(child, pid);
+    g_pids.add(thread, pid);
+    thread.id = pid;
+    child.set_parent_locked(parent);
+    child.left_terminal = parent.left_terminal;
+    join_group_locked(child, parent.group);
+    {
+        const SignalGuard signals(parent.signal_lock);
+        std::memcpy(child.actions, parent.actions, sizeof(child.actions));
+    }
+    const SignalGuard signals(child.signal_lock);
+    child.threads.push_back(thread);
+    return {};
+}
+
+}  // namespace
+
+void release_vfork_parent(Process& child) {
+    if (child.released_parent.exchange(true)) return;
+    child.parent_release.wake_all();
+}
+
+Result<i32> clone(const CloneRequest& request) {
+    const u64 flags = request.flags;
+    if ((flags & ~kSupported) != 0) return fail(Errno::kEINVAL);
+    if ((flags & abi::kCLONE_SETTLS) != 0 && !mm::is_user_range(request.tls, 0)) return fail(Errno::kEPERM);
+    Thread& self = current_thread();
+    Process& parent = self.process();
+    if (signal_pending(self)) return fail(Errno::kERESTARTNOINTR);
+
+    RefPtr<Process> child = TRY(mm::make_ref<Process>());
+    TRY(copy_resources(parent, *child, flags));
+    RefPtr<Thread> thread = TRY(Thread::create(*child));
+    child->exit_signal = request.exit_signal;
+    copy_thread(self, *thread, request);
+    if ((flags & abi::kCLONE_VFORK) != 0) child->released_parent.store(false, std::memory_order_relaxed);  // not started yet
+    TRY(enter_tree(parent, *child, *thread));
+    const i32 pid = child->pid();
+    if ((flags & abi::kCLONE_PARENT_SETTID) != 0) (void)mm::UserPtr<i32>(request.parent_tid).store(pid);
+
+    RefPtr<Process> kept = (flags & abi::kCLONE_VFORK) != 0 ? child : RefPtr<Process>();
+    (void)child.release();  // the tree's, until the child is waited for
+    sched::start(*thread.release());  // the thread's own, until it is reaped
+    if (kept) kept->parent_release.wait_until("vfork", [&] { return kept->released_parent.load(); });
+    return pid;
+}
+
+}  // namespace hd::task

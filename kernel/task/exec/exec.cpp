@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// execve(2): kernel/task/exec/exec.hpp. The new address space is built beside the old one; commit() is the point of no return.
+#include "kernel/task/exec/exec.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernel/fs/vfs/file_system.hpp"
+#include "kernel/mm/vm/user_ptr.hpp"
+#include "kernel/task/exec/loader.hpp"
+#include "kernel/task/exit.hpp"
+#include "kernel/task/signal/internal.hpp"
+#include "kernel/task/vfork.hpp"
+
+namespace hd::task {
+
+namespace {
+
+constexpr u64 kInitialStack = 128 * 1024;  // beyond what the arguments take; more comes by page faults
+constexpr usize kAuxEntries = 20;
+
+// Writes to the current address space.
+class UserStackWriter final : public StackWriter {
+public:
+    Result<> write(u64 address, std::span<const u8> bytes) override {
+        return mm::copy_to_user(address, bytes.data(), bytes.size());
+    }
+};
+
+Result<> map_stack(mm::AddressSpace& space, const StackLayout& layout, bool executable) {
+    const u64 top = arch::kUserEnd.raw;
+    const u64 begin = align_down(layout.stack_pointer, mm::kPageSize) - kInitialStack;
+    space.stack_limit = std::max(current_process().limit(abi::kRLIMIT_STACK), top - begin);
+    space.layout.stack_start = VirtAddr{layout.stack_pointer};
+    space.layout.arguments_start = VirtAddr{layout.arguments};
+    space.layout.arguments_end = space.layout.environment_start = VirtAddr{layout.environment};
+    space.layout.environment_end = VirtAddr{layout.file_name};
+    TRY(space.map({.address = VirtAddr{begin},
+                   .size = top - begin,
+                   .protection = {.read = true, .write = true, .execute = executable},
+                   .fixed = true,
+                   .grows_down = true}));
+    return {};
+}
+
+// The other threads end; this one takes the process's number. EAGAIN: another thread executes or ends the process (Linux).
+Result<> become_only_thread(Thread& self) {
+    Process& process = self.process();
+    {
+        const SignalGuard guard(process.signal_lock);
+        if (leaving_locked(self, process)) return fail(Errno::kEAGAIN);
+        if (process.threads.size() == 1) return {};
+        process.survivor = &self;
+        for (Thread& other : process.threads)
+            if (&other != &self) notify_locked(other);
+        process.continued.wake_all();
+    }
+    process.thread_gone.wait_until("execve", [&] {
+        const SignalGuard guard(process.signal_lock);
+        return process.threads.size() == 1;
+    });
+    {
+        const SignalGuard guard(process.signal_lock);
+        process.survivor = nullptr;
+    }
+    const TreeGuard guard(g_tree_lock);
+    g_pids.remove(self);
+    g_pids.add(self, process.pid());
+    self.id = process.pid();
+    return {};
+}
+
+// Set-user-ID and set-group-ID bits (execve(2)); true: the program runs with other rights than its caller (AT_SECURE).
+bool take_credentials(Process& process, const Executable& executable) {
+    const fs::Inode& inode = *executable.file->inode;
+    fs::Credentials credentials = process.credentials;
+    // relaxed: a remount decides about what is executed after it.
+    const bool allowed = executable.file == executable.named && !process.no_new_privileges &&
+                         (inode.file_system.flags.load(std::memory_order_relaxed) & abi::kMS_NOSUID) == 0;
+    if (allowed && (inode.mode & abi::kS_ISUID) != 0) credentials.euid = inode.uid;
+    if (allowed && (inode.mode & abi::kS_ISGID) != 0 && (inode.mode & 010) != 0) credentials.egid = inode.gid;
+    credentials.suid = credentials.fsuid = credentials.euid;
+    credentials.sgid = credentials.fsgid = credentials.egid;
+    const TreeGuard guard(g_tree_lock);
+    process.credentials = credentials;
+    return credentials.uid != credentials.euid || credentials.gid != credentials.egid;
+}
+
+void reset_thread(Thread& self, std::string_view path) {
+    path.remove_prefix(path.rfind('/') + 1);  // npos + 1 is 0
+    std::memset(self.name, 0, sizeof(self.name));
+    std::memcpy(self.name, path.data(), std::min(path.size(), sizeof(self.name) - 1));
+    self.alternate_stack = {};
+    self.robust_list = 0;
+    self.restart = {};
+    {
+        const core::PreemptGuard guard;  // a switch in between would save the old registers
+        arch::fpu_init(self.fpu);
+        arch::fpu_restore(self.fpu);
+    }
+    const core::IrqGuard guard;
+    self.user_state = {};
+    arch::load_user_state(self.user_state);
+}
+
+// The old program is gone when this returns.
+void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace> space, RefPtr<fs::FdTable> own_files) {
+    Process& process = self.process();
+    clear_child_tid(self);
+    fs::DentryRef file = executable.file;
+    sched::switch_user_space(space.get());
+    {
+        const TreeGuard guard(g_tree_lock);
+        std::swap(process.space, space);
+        std::swap(process.executable, file);
+        if (own_files) std::swap(process.files, own_files);
+        process.executed = true;
+        process.exit_signal = abi::kSIGCHLD;
+        process.parent_death_signal = 0;
+    }
+    if (space) account_space(process, *space);
+    space = nullptr;
+    release_vfork_parent(process);
+    process.files->close_on_exec();
+    reset_handlers(process);
+}
+
+Result<> start_program(Thread& self, const Executable& executable, const StackLayout& layout, const Program& program,
+                       bool secure) {
+    const arch::ElfPlatform platform = arch::elf_platform();
+    const ElfImage& image = executable.image;
+    const fs::Credentials& who = self.process().credentials;
+    const abi::AuxEntry auxiliary[] = {
+        {abi::kAT_HWCAP, platform.hwcap},
+        {abi::kAT_PAGESZ, mm::kPageSize},
+        {abi::kAT_CLKTCK, 100},
+        {abi::kAT_PHDR, image.header_address + executable.bias},
+        {abi::kAT_PHENT, sizeof(abi::Elf64ProgramHeader)},
+        {abi::kAT_PHNUM, image.header_count},
+        {abi::kAT_BASE, 0},
+        {abi::kAT_FLAGS, 0},
+        {abi::kAT_ENTRY, image.entry + executable.bias},
+        {abi::kAT_UID, who.uid},
+        {abi::kAT_EUID, who.euid},
+        {abi::kAT_GID, who.gid},
+        {abi::kAT_EGID, who.egid},
+        {abi::kAT_SECURE, secure},
+        {abi::kAT_RANDOM, layout.random},
+        {abi::kAT_HWCAP2, platform.hwcap2},
+        {abi::kAT_EXECFN, layout.file_name},
+        {abi::kAT_PLATFORM, layout.platform},
+        {abi::kAT_MINSIGSTKSZ, platform.min_signal_stack},
+        {abi::kAT_NULL, 0},
+    };
+    static_assert(std::size(auxiliary) == kAuxEntries);
+    u8 random[16];
+    arch::hardware_random(random, sizeof(random));
+    UserStackWriter writer;
+    TRY(write_stack(writer, layout, program.arguments, program.environment, program.path, platform.name, random, auxiliary));
+    arch::init_user_frame(self.frame(), VirtAddr{image.entry + executable.bias}, VirtAddr{layout.stack_pointer});
+    return {};
+}
+
+}  // namespace
+
+u64 argument_limit() {
+    constexpr u64 kMost = u64{2} << 20, kLeast = 128 * 1024;  // as Linux: a quarter of the stack, within bounds
+    return std::clamp(current_process().limit(abi::kRLIMIT_STACK) / 4, kLeast, kMost);
+}
+
+Result<> exec(const fs::WalkStart& start, Program& program) {
+    Thread& self = current_thread();
+    Process& process = self.process();
+    if (program.arguments.count() == 0) TRY(program.arguments.append(""));  // Linux, since 5.18: programs count on argv[0]
+    const std::unique_ptr<Executable> found = TRY(find_executable(start, program.path, program.arguments));
+    const Executable& executable = *found;
+    const RefPtr<mm::AddressSpace> space = TRY(map_executable(executable));
+    const StackLayout layout = plan_stack(arch::kUserEnd.raw, program.arguments, program.environment, program.path,
+                                          arch::elf_platform().name, kAuxEntries);
+    TRY(map_stack(*space, layout, executable.image.executable_stack));
+    RefPtr<fs::FdTable> own_files;
+    if (process.files->reference_count() != 1) own_files = TRY(process.files->copy());
+    TRY(become_only_thread(self));
+
+    commit(self, executable, space, std::move(own_files));
+    const bool secure = take_credentials(process, executable);
+    reset_thread(self, program.path);
+    auto started = start_program(self, executable, layout, program, secure);
+    if (!started) begin_exit(process, abi::kSIGKILL);
+    return started;
+}
+
+}  // namespace hd::task

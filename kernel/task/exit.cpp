@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// The end of threads and processes. What may sleep - closing files, unmapping memory, giving the terminal up - comes first; then,
+// in one section under g_tree_lock, the children go to their new parent and the process becomes a zombie.
+#include "kernel/task/exit.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "kernel/core/log.hpp"
+#include "kernel/mm/vm/user_ptr.hpp"
+#include "kernel/task/interval_timer.hpp"
+#include "kernel/task/signal/internal.hpp"
+#include "kernel/task/vfork.hpp"
+
+namespace hd::task {
+
+void (*g_wake_futex)(u64 address) = nullptr;
+
+namespace {
+
+bool has_stopped_member_locked(const Group& group) REQUIRES(g_tree_lock) {
+    for (const Process& member : group.members) {
+        const SignalGuard guard(member.signal_lock);
+        if (member.stop_signal != 0) return true;
+    }
+    return false;
+}
+
+// A group that loses its last link to the rest of the session through `process`, whose parent is or was `parent`: its stopped
+// members would never be continued, so they get SIGHUP and SIGCONT (POSIX.1-2017, _Exit()).
+void release_orphans_locked(Process& process, const Process& parent, const Process* leaving) REQUIRES(g_tree_lock) {
+    Group& group = *process.group;
+    if (parent.group == &group || parent.group->session != group.session) return;
+    if (!is_orphaned_locked(group, leaving) || !has_stopped_member_locked(group)) return;
+    for (Process& member : group.members) {
+        (void)send_signal(member, kernel_signal(abi::kSIGHUP));
+        (void)send_signal(member, kernel_signal(abi::kSIGCONT));
+    }
+}
+
+// Who adopts the children: the nearest ancestor that asked for it (prctl(2), PR_SET_CHILD_SUBREAPER), else pid 1.
+Process& find_reaper_locked(const Process& process) REQUIRES(g_tree_lock) {
+    for (Process* ancestor = process.parent; ancestor != nullptr; ancestor = ancestor->parent)
+        if (ancestor->life == Life::Alive && (ancestor->subreaper || ancestor->parent == nullptr)) return *ancestor;
+    return *find_process_locked(1);
+}
+
+// Tells the parent of a zombie's end; nobody to tell: the zombie goes at once.
+void report_end_locked(Process& zombie) REQUIRES(g_tree_lock) {
+    const i32 status = zombie.exit_status;
+    const int signo = status & 0x7f;
+    const bool wanted = signo != 0 ? notify_parent_locked(zombie, abi::kCLD_KILLED, signo)
+                                   : notify_parent_locked(zombie, abi::kCLD_EXITED, status >> 8 & 0xff);
+    if (!wanted) (void)bury_locked(zombie);
+}
+
+void give_away_children_locked(Process& process) REQUIRES(g_tree_lock) {
+    if (process.children.empty()) return;
+    Process& reaper = find_reaper_locked(process);
+    while (!process.children.empty()) {
+        Process& child = process.children.front();
+        process.children.pop_front();
+        child.set_parent_locked(reaper);
+        child.exit_signal = abi::kSIGCHLD;
+        if (child.life == Life::Zombie) {
+            report_end_locked(child);
+            continue;
+        }
+        if (child.parent_death_signal != 0) (void)send_signal(child, kernel_signal(child.parent_death_signal, abi::kSI_USER));
+        release_orphans_locked(child, process, nullptr);
+    }
+}
+
+// Everything that the process holds. May sleep.
+void release_resources(Process& process) {
+    set_real_timer(process, {});
+    Resources resources;
+    bool leader;
+    {
+        const TreeGuard guard(g_tree_lock);
+        std::swap(resources.space, process.space);
+        std::swap(resources.files, process.files);
+        std::swap(resources.fs, process.fs);
+        std::swap(resources.executable, process.executable);
+        leader = process.group->session->leader == &process;
+    }
+    account_space(process, *resources.space);
+    resources.space = nullptr;
+    release_vfork_parent(process);
+    if (leader) (void)give_up_terminal();
+    // the files are closed here, at the end of `resources`
+}
+
+void end_process(Process& process) {
+    release_resources(process);
+    const TreeGuard guard(g_tree_lock);
+    Session& session = *process.group->session;
+    if (session.leader == &process) session.leader = nullptr;
+    give_away_children_locked(process);
+    if (process.parent != nullptr) release_orphans_locked(process, *process.parent, &process);
+    process.life = Life::Zombie;
+    report_end_locked(process);
+    // From here on the parent may take the process out of the tree; the memory stays while this thread refers to it.
+}
+
+}  // namespace
+
+bool notify_parent_locked(Process& child, int code, i32 status) {
+    Process& parent = *child.parent;
+    const bool end = code != abi::kCLD_STOPPED && code != abi::kCLD_CONTINUED;
+    bool wanted = true, send;
+    {
+        const SignalGuard guard(parent.signal_lock);
+        const abi::SigAction& action = parent.actions[abi::kSIGCHLD - 1];
+        send = action.handler != abi::kSIG_IGN;
+        if (!end) send = send && (action.flags & abi::kSA_NOCLDSTOP) == 0;
+        if (end && child.exit_signal == abi::kSIGCHLD)
+            wanted = action.handler != abi::kSIG_IGN && (action.flags & abi::kSA_NOCLDWAIT) == 0;
+    }
+    if (end && child.exit_signal != abi::kSIGCHLD) send = child.exit_signal != 0;
+    if (send) {
+        constexpr i64 kClockTick = 10'000'000;
+        const Usage usage = child.usage();
+        abi::SigInfo info = kernel_signal(end ? child.exit_signal : abi::kSIGCHLD, code);
+        info.child.pid = child.pid();
+        info.child.uid = child.credentials.uid;
+        info.child.status = status;
+        info.child.utime = usage.user.raw / kClockTick;
+        info.child.stime = usage.system.raw / kClockTick;
+        (void)send_signal(parent, info);
+    }
+    parent.child_changed.wake_all(end ? sched::WakeHint::Sync : sched::WakeHint::None);
+    return wanted;
+}
+
+void clear_child_tid(Thread& self) {
+    const u64 address = std::exchange(self.clear_child_tid, 0);
+    if (address == 0 || self.process().space->reference_count() == 1) return;
+    if (mm::UserPtr<u32>(address).store(0) && g_wake_futex != nullptr) g_wake_futex(address);
+}
+
+void account_space(Process& process, mm::AddressSpace& space) {
+    const mm::SpaceStatistics pages = space.statistics();
+    const SignalGuard guard(process.signal_lock);
+    Usage& usage = process.exited_usage;
+    usage.minor_faults += pages.minor_faults;
+    usage.major_faults += pages.major_faults;
+    usage.max_resident_pages = std::max(usage.max_resident_pages, pages.resident_pages);
+}
+
+RefPtr<Process> bury_locked(Process& zombie) {
+    zombie.parent->children.erase(zombie.parent->children.iterator_to(zombie));
+    leave_group_locked(zombie);
+    g_pids.remove(zombie);
+    zombie.life = Life::Gone;
+    return RefPtr<Process>(kAdoptRef, &zombie);
+}
+
+void exit_thread() {
+    Thread& self = current_thread();
+    Process& process = self.process();
+    clear_child_tid(self);
+    sched::switch_user_space(nullptr);
+    bool last, stop_complete = false;
+    {
+        const SignalGuard guard(process.signal_lock);
+        process.exited_usage.add(usage_of(self));
+        process.threads.erase(process.threads.iterator_to(self));
+        last = process.threads.empty();
+        if (!last) {
+            stop_complete = thread_stopped_locked(process);
+            for (u64 left = process.pending.set() & ~self.blocked; left != 0; left &= left - 1)
+                notify_any_locked(process, std::countr_zero(left) + 1);
+        }
+    }
+    if (stop_complete) report_stop(process);
+    if (last && process.pid() == 1) core::panic("init died (exit status {:#x})", process.exit_status);
+    if (last) end_process(process);
+    {
+        const TreeGuard guard(g_tree_lock);
+        g_pids.remove(self);
+    }
+    process.thread_gone.wake_all();
+    sched::exit_current();
+}
+
+void exit_this_thread(i32 code) {
+    Process& process = current_process();
+    {
+        const SignalGuard guard(process.signal_lock);
+        if (!process.exiting && process.threads.size() == 1) begin_exit_locked(process, exit_status_of(code));
+    }
+    exit_thread();
+}
+
+void exit_this_process(i32 code) {
+    begin_exit(current_process(), exit_status_of(code));
+    exit_thread();
+}
+
+}  // namespace hd::task

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// Processes: life, looking up, what they used. kernel/task/process.hpp.
+#include "kernel/task/process.hpp"
+
+#include <algorithm>
+
+#include "kernel/task/interval_timer.hpp"
+#include "kernel/task/tree.hpp"
+
+namespace hd::task {
+
+Process::Process() : PidLink(PidKind::Process), real_timer(on_real_timer), start_time(time::now()) {}
+
+Process::~Process() {
+    ASSERT(life == Life::Gone || !numbered(), "a process is destroyed while it is in the tree");
+    ASSERT(threads.empty() && children.empty(), "a process is destroyed before its threads or children have left it");
+}
+
+void Process::set_parent_locked(Process& new_parent) {
+    parent = &new_parent;
+    new_parent.children.push_back(*this);
+    parent_pid_.store(new_parent.pid(), std::memory_order_relaxed);  // see parent_pid()
+}
+
+Thread* Process::any_thread_locked() {
+    return threads.empty() ? nullptr : &threads.front();
+}
+
+// ---- usage
+
+void Usage::add(const Usage& other) {
+    user += other.user;
+    system += other.system;
+    minor_faults += other.minor_faults;
+    major_faults += other.major_faults;
+    voluntary_switches += other.voluntary_switches;
+    involuntary_switches += other.involuntary_switches;
+    max_resident_pages = std::max(max_resident_pages, other.max_resident_pages);
+}
+
+Nanoseconds cpu_time_of(const Thread& thread) {
+    // relaxed: a thread that is being switched right now may be counted up to then or up to now.
+    if (thread.state.load(std::memory_order_relaxed) != sched::State::Running) return thread.run_time;
+    return thread.run_time + (time::now() - thread.slice_start);
+}
+
+// The sum is exact; how it splits into user and system is what the ticks sampled (as Linux: cputime_adjust()).
+Usage usage_of(const Thread& thread) {
+    const i64 total = cpu_time_of(thread).raw;
+    const i64 user = static_cast<i64>(thread.user_ticks), system = static_cast<i64>(thread.system_ticks);
+    const i64 ticks = user + system;
+    Usage usage;
+    usage.system = Nanoseconds{ticks == 0 ? 0 : total / ticks * system + total % ticks * system / ticks};
+    usage.user = Nanoseconds{total - usage.system.raw};
+    usage.voluntary_switches = thread.voluntary_switches;
+    usage.involuntary_switches = thread.involuntary_switches;
+    return usage;
+}
+
+Usage Process::usage() const {
+    const SignalGuard guard(signal_lock);
+    Usage sum = exited_usage;
+    for (const Thread& thread : threads) sum.add(usage_of(thread));
+    return sum;
+}
+
+// ---- states
+
+char state_letter(const Thread& thread) {
+    switch (thread.state.load(std::memory_order_relaxed)) {  // a snapshot for display
+        case sched::State::Blocking:
+        case sched::State::Sleeping: break;
+        case sched::State::Dead: return 'X';
+        default: return 'R';
+    }
+    switch (thread.sleep_kind) {
+        case sched::SleepKind::Interruptible: return 'S';
+        case sched::SleepKind::Uninterruptible: return 'D';
+        default: return 'T';
+    }
+}
+
+char state_letter(const Process& process) {
+    const SignalGuard guard(process.signal_lock);
+    return process.threads.empty() ? 'Z' : state_letter(process.threads.front());
+}
+
+// ---- looking up
+
+Process* find_process_locked(i32 pid) {
+    return static_cast<Process*>(g_pids.find(pid, PidKind::Process));
+}
+
+RefPtr<Process> find_process(Pid pid) {
+    const TreeGuard guard(g_tree_lock);
+    return RefPtr<Process>(find_process_locked(pid.raw));
+}
+
+RefPtr<Process> next_process(Pid from) {
+    const TreeGuard guard(g_tree_lock);
+    return RefPtr<Process>(static_cast<Process*>(g_pids.find_from(from.raw, PidKind::Process)));
+}
+
+RefPtr<Thread> find_thread(Pid tid) {
+    const TreeGuard guard(g_tree_lock);
+    return RefPtr<Thread>(static_cast<Thread*>(g_pids.find(tid.raw, PidKind::Thread)));
+}
+
+RefPtr<Thread> next_thread(Process& process, Pid from) {
+    const SignalGuard guard(process.signal_lock);
+    Thread* best = nullptr;
+    for (Thread& thread : process.threads)
+        if (thread.number() >= from.raw && (best == nullptr || thread.number() < best->number())) best = &thread;
+    return RefPtr<Thread>(best);
+}
+
+RefPtr<Process> init_process() {
+    return find_process(Pid{1});
+}
+
+Resources resources_of(Process& process) {
+    const TreeGuard guard(g_tree_lock);
+    return {process.space, process.files, process.fs, process.executable, process.credentials};
+}
+
+u32 process_count() {
+    const TreeGuard guard(g_tree_lock);
+    return g_pids.count(PidKind::Process);
+}
+
+u32 thread_count() {
+    const TreeGuard guard(g_tree_lock);
+    return g_pids.count(PidKind::Thread);
+}
+
+Pid last_pid() {
+    const TreeGuard guard(g_tree_lock);
+    return Pid{g_pids.last()};
+}
+
+}  // namespace hd::task

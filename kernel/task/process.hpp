@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// task::Process: a running program, with one thread or several (Linux: a thread group). It holds what its threads share.
+//
+// The tree - parents, children, groups, sessions, numbers, and whether a process is a zombie - changes under one lock,
+// g_tree_lock: relations of many objects change together there, and the sections are short. getppid(2) reads an atomic copy.
+//
+// Life:   Alive ──last thread exits──► Zombie ──parent waits, or does not care──► Gone (out of the tree)
+// The memory stays until the last reference: the tree holds one up to Gone, each thread one, /proc and the like others.
+//
+// Lock order: g_tree_lock (rank ProcessTree) before a process's signal_lock (rank Signal).
+#pragma once
+#include "kernel/abi/resource.hpp"
+#include "kernel/core/spinlock.hpp"
+#include "kernel/fs/vfs/fd_table.hpp"
+#include "kernel/mm/slab/object_cache.hpp"
+#include "kernel/mm/vm/address_space.hpp"
+#include "kernel/sync/wait_queue.hpp"
+#include "kernel/task/fs_context.hpp"
+#include "kernel/task/group.hpp"
+#include "kernel/task/thread.hpp"
+#include "kernel/time/timer.hpp"
+
+namespace hd::task {
+
+enum class Life : u8 { Alive, Zombie, Gone };
+
+// What a process used; getrusage(2), times(2), wait4(2).
+struct Usage {
+    Nanoseconds user{}, system{};
+    u64 minor_faults = 0, major_faults = 0;
+    u64 voluntary_switches = 0, involuntary_switches = 0;
+    u64 max_resident_pages = 0;
+    void add(const Usage& other);
+};
+
+// A change that the parent has not been told of by wait(2).
+enum class StopReport : u8 { None, Stopped, Continued };
+
+struct OfParent;
+struct OfGroup;
+using ThreadList = boost::intrusive::list<Thread, boost::intrusive::base_hook<
+                                                      boost::intrusive::list_base_hook<boost::intrusive::tag<OfProcess>>>>;
+
+class Process final : public RefCounted<Process>,
+                      public mm::CachedBy<Process>,
+                      public PidLink,
+                      public boost::intrusive::list_base_hook<boost::intrusive::tag<OfParent>>,
+                      public boost::intrusive::list_base_hook<boost::intrusive::tag<OfGroup>> {
+public:
+    static constexpr const char* kCacheName = "process";
+    using ChildList = boost::intrusive::list<
+        Process, boost::intrusive::base_hook<boost::intrusive::list_base_hook<boost::intrusive::tag<OfParent>>>,
+        boost::intrusive::constant_time_size<false>>;
+
+    Process();
+    ~Process();
+
+    i32 pid() const { return number(); }
+    // relaxed: one word, nothing is ordered by it.
+    i32 parent_pid() const { return parent_pid_.load(std::memory_order_relaxed); }
+
+    // ---- guarded by g_tree_lock
+    Process* parent = nullptr;  // alive, or nullptr for pid 1 and before the start
+    ChildList children;         // zombies included
+    RefPtr<Group> group;
+    Life life = Life::Alive;
+    i32 exit_signal = abi::kSIGCHLD;     // what the parent gets at the end; 0: nothing (clone(2))
+    bool executed = false;               // execve(2) succeeded since fork: setpgid(2) by the parent is over
+    bool subreaper = false;              // prctl(PR_SET_CHILD_SUBREAPER)
+    int parent_death_signal = 0;         // prctl(PR_SET_PDEATHSIG)
+    bool no_new_privileges = false;      // prctl(PR_SET_NO_NEW_PRIVS)
+    bool dumpable = true;                // prctl(PR_SET_DUMPABLE): only remembered
+    bool left_terminal = false;          // TIOCNOTTY by another than the session's leader
+    Usage children_usage;                // of those waited for, and theirs
+    void set_parent_locked(Process& new_parent) REQUIRES(g_tree_lock);
+
+    // Replaced by the process's own (single) thread under g_tree_lock; so that thread reads them without, others with it.
+    RefPtr<mm::AddressSpace> space;
+    RefPtr<fs::FdTable> files;
+    RefPtr<FsContext> fs;
+    fs::DentryRef executable;
+    abi::RLimit limits[abi::kRLimitCount];
+    fs::Credentials credentials;
+
+    // ---- guarded by signal_lock (interrupts off: timers send signals)
+    mutable core::IrqSpinlock signal_lock{core::Rank::Signal};
+    abi::SigAction actions[abi::kSignalCount];
+    PendingSignals pending;       // for whichever thread takes it first
+    ThreadList threads;           // the first one is the leader (it may have exited before the others: then it is not here)
+    bool exiting = false;         // exit_group(2), a fatal signal: every thread is to end
+    const Thread* survivor = nullptr;  // execve(2): every thread but this one is to end
+    i32 exit_status = 0;          // as wait(2) shows it; valid once `exiting`
+    bool unkillable = false;      // pid 1: ignores every signal it has no handler for
+    int stop_signal = 0;          // not 0: a stop is under way or complete
+    bool stop_taken = false;      // a thread has taken a stop signal and is about to stop all; SIGCONT takes that back
+    u32 stop_count = 0;           // stops so far
+    u32 running_threads = 0;      // threads not stopped yet during a stop
+    bool continue_unreported = false;  // SIGCONT ended a stop: the first thread back tells the parent
+    StopReport stop_report = StopReport::None;
+    Usage exited_usage;           // of threads that are gone
+
+    // ---- queues
+    sync::WaitQueue child_changed;  // wait(2) of this process
+    sync::WaitQueue continued;      // stopped threads of this process
+    sync::WaitQueue thread_gone;    // execve(2) waits for the others
+
+    // vfork(2): the parent sleeps on the child's queue until this is set. Set by the child before wake_all().
+    std::atomic<bool> released_parent{true};
+    sync::WaitQueue parent_release;
+
+    // ---- setitimer(ITIMER_REAL), the process's own threads only; the callback runs in interrupt context
+    time::Timer real_timer;
+    std::atomic<i64> real_interval{0};  // nanoseconds; read by the callback
+
+    const Nanoseconds start_time;
+
+    // Of its threads, living and gone, but not of its children. Takes signal_lock.
+    Usage usage() const;
+    u64 limit(abi::Resource which) const { return limits[which].rlim_cur; }
+    // The thread whose number is the pid, or another one that is left; nullptr for a zombie.
+    Thread* any_thread_locked() REQUIRES(signal_lock);
+
+private:
+    std::atomic<i32> parent_pid_{0};
+};
+
+inline Process& current_process() {
+    return current_thread().process();
+}
+
+Usage usage_of(const Thread& thread);
+Nanoseconds cpu_time_of(const Thread& thread);
+
+// R, S, D, T or Z as /proc/PID/stat shows it. Takes signal_lock.
+char state_letter(const Process& process);
+char state_letter(const Thread& thread);
+
+// Looking up, each with a reference of its own. Task context or preemption off. nullptr: there is none.
+RefPtr<Process> find_process(Pid pid);       // zombies included
+RefPtr<Process> next_process(Pid from);      // the one with the lowest pid >= from: for /proc
+RefPtr<Thread> find_thread(Pid tid);
+RefPtr<Thread> next_thread(Process& process, Pid from);
+RefPtr<Process> init_process();
+
+// References that other threads may replace meanwhile; for readers outside the process. May be null: a zombie.
+struct Resources {
+    RefPtr<mm::AddressSpace> space;
+    RefPtr<fs::FdTable> files;
+    RefPtr<FsContext> fs;
+    fs::DentryRef executable;
+    fs::Credentials credentials;
+};
+Resources resources_of(Process& process);
+
+// Numbers for /proc/loadavg and sysinfo(2).
+u32 process_count();
+u32 thread_count();
+Pid last_pid();
+
+}  // namespace hd::task

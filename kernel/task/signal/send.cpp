@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// Sending signals: who may, what becomes of them at once, whom they wake. kernel/task/signal/signal.hpp.
+#include "kernel/task/signal/internal.hpp"
+
+namespace hd::task {
+
+abi::SigInfo user_signal(int signo, int code) {
+    abi::SigInfo info;
+    info.signo = signo;
+    info.code = code;
+    info.rt.pid = current_process().pid();
+    info.rt.uid = current_process().credentials.uid;
+    return info;
+}
+
+abi::SigInfo kernel_signal(int signo, int code) {
+    abi::SigInfo info;
+    info.signo = signo;
+    info.code = code;
+    return info;
+}
+
+void notify_locked(Thread& thread) {
+    // seq_cst, before the look at the thread's state in wake(): see the proof in kernel/sync/wait_queue.hpp.
+    thread.user_work.fetch_or(kWorkSignal);
+    if (!sched::wake(thread)) sched::kick(thread);
+}
+
+void notify_any_locked(Process& process, int signo) {
+    const u64 bit = abi::signal_bit(signo);
+    for (Thread& thread : process.threads)
+        if ((thread.blocked & ~thread.waited_for & bit) == 0) return notify_locked(thread);
+}
+
+void begin_exit_locked(Process& process, i32 status) {
+    if (process.exiting) return;
+    process.exiting = true;
+    process.exit_status = status;
+    for (Thread& thread : process.threads) notify_locked(thread);
+    process.continued.wake_all();  // the stopped ones as well
+}
+
+void begin_exit(Process& process, i32 status) {
+    const SignalGuard guard(process.signal_lock);
+    begin_exit_locked(process, status);
+}
+
+namespace {
+
+// Nothing would come of it, now or later. A blocked signal counts as wanted: it may get a handler before it is unblocked
+// (Linux: sig_ignored()). Pid 1 ignores what it has no handler for, whoever sends it (kill(2), "Notes").
+bool ignored_locked(const Process& process, const Thread* target, int signo) REQUIRES(process.signal_lock) {
+    const Thread& thread = target != nullptr ? *target : process.threads.front();
+    if ((thread.blocked & abi::signal_bit(signo)) != 0) return false;
+    const u64 handler = process.actions[signo - 1].handler;
+    if (handler == abi::kSIG_IGN) return true;
+    if (handler != abi::kSIG_DFL) return false;
+    return process.unkillable || default_action(signo) == DefaultAction::Ignore ||
+           default_action(signo) == DefaultAction::Continue;
+}
+
+// A stop and a continuation cancel what is pending of the other (POSIX.1-2017, 2.4.1), even if ignored or blocked.
+void cancel_opposite_locked(Process& process, int signo) REQUIRES(process.signal_lock) {
+    const u64 bit = abi::signal_bit(signo);
+    const u64 opposite = (bit & kStopSignals) != 0 ? abi::signal_bit(abi::kSIGCONT) : kStopSignals;
+    process.pending.remove(opposite);
+    for (Thread& thread : process.threads) thread.pending.remove(opposite);
+    if (signo == abi::kSIGCONT) end_stop_locked(process);
+}
+
+Result<> send_locked(Process& process, Thread* target, const abi::SigInfo& info) REQUIRES(process.signal_lock) {
+    const int signo = info.signo;
+    const u64 bit = abi::signal_bit(signo);
+    if (process.threads.empty()) return {};  // a zombie
+    if ((bit & (kStopSignals | abi::signal_bit(abi::kSIGCONT))) != 0) cancel_opposite_locked(process, signo);
+    if (ignored_locked(process, target, signo)) return {};
+    if (signo == abi::kSIGKILL) {
+        begin_exit_locked(process, abi::kSIGKILL);
+        return {};
+    }
+    PendingSignals& pending = target != nullptr ? target->pending : process.pending;
+    std::unique_ptr<QueuedSignal> record;
+    if (pending.wants(signo)) {
+        if (pending.queued() < process.limit(abi::kRLIMIT_SIGPENDING))
+            record.reset(new (std::nothrow) QueuedSignal(info));
+        // Only sigqueue(3) and the like hear of it; any other sender's signal goes without its information.
+        if (!record && signo >= abi::kSIGRTMIN && info.code < 0) return fail(Errno::kEAGAIN);
+        pending.add(signo, std::move(record));
+    }
+    if (target == nullptr)
+        notify_any_locked(process, signo);
+    else if ((target->blocked & ~target->waited_for & bit) == 0)
+        notify_locked(*target);
+    return {};
+}
+
+// kill(2): the same user, root, or SIGCONT within a session.
+bool may_signal_locked(const Process& target, int signo) REQUIRES(g_tree_lock) {
+    const Process& self = current_process();
+    const fs::Credentials& mine = self.credentials;
+    const fs::Credentials& theirs = target.credentials;
+    return mine.euid == 0 || mine.euid == theirs.uid || mine.euid == theirs.suid || mine.uid == theirs.uid ||
+           mine.uid == theirs.suid || (signo == abi::kSIGCONT && self.group->session == target.group->session);
+}
+
+Result<> check_locked(const Process& target, int signo) REQUIRES(g_tree_lock) {
+    if (signo < 0 || signo > abi::kSignalCount) return fail(Errno::kEINVAL);
+    return may_signal_locked(target, signo) ? Result<>() : fail(Errno::kEPERM);
+}
+
+Result<> send_checked_locked(Process& process, const abi::SigInfo& info) REQUIRES(g_tree_lock) {
+    TRY(check_locked(process, info.signo));
+    return info.signo == 0 ? Result<>() : send_signal(process, info);
+}
+
+// Collects what the members of a group answer: success if one succeeded, else an error of one of them (kill(2)).
+struct GroupAnswer {
+    Result<> result = fail(Errno::kESRCH);
+    bool success = false;
+    void add(Result<> one) {
+        success = success || one.has_value();
+        result = one;
+    }
+    Result<> get() const { return success ? Result<>() : result; }
+};
+
+}  // namespace
+
+Result<> send_signal(Process& process, const abi::SigInfo& info) {
+    const SignalGuard guard(process.signal_lock);
+    return send_locked(process, nullptr, info);
+}
+
+Result<> send_signal(Thread& thread, const abi::SigInfo& info) {
+    Process& process = thread.process();
+    const SignalGuard guard(process.signal_lock);
+    if (!thread.in_process()) return {};  // it has left already
+    return send_locked(process, &thread, info);
+}
+
+void signal_group(Group& group, const abi::SigInfo& info) {
+    const TreeGuard guard(g_tree_lock);
+    for (Process& member : group.members) (void)send_signal(member, info);
+}
+
+void force_signal(int signo, int code, u64 address) {
+    abi::SigInfo info = kernel_signal(signo, code);
+    info.fault.address = address;
+    Thread& self = current_thread();
+    Process& process = self.process();
+    const SignalGuard guard(process.signal_lock);
+    if (signo == abi::kSIGKILL) return begin_exit_locked(process, abi::kSIGKILL);
+    const u64 bit = abi::signal_bit(signo);
+    abi::SigAction& action = process.actions[signo - 1];
+    if ((self.blocked & bit) != 0 || action.handler == abi::kSIG_IGN) {
+        action = {};
+        self.blocked &= ~bit;
+    }
+    if (action.handler == abi::kSIG_DFL) process.unkillable = false;
+    self.pending.remove(bit);  // what comes from the fault is what the handler has to see
+    self.pending.add(signo, std::unique_ptr<QueuedSignal>(new (std::nothrow) QueuedSignal(info)));
+    notify_locked(self);
+}
+
+Result<> kill(i32 pid, int signo) {
+    const abi::SigInfo info = user_signal(signo);
+    Process& self = current_process();
+    const TreeGuard guard(g_tree_lock);
+    if (pid > 0) {
+        Process* const process = find_process_locked(pid);
+        return process == nullptr ? fail(Errno::kESRCH) : send_checked_locked(*process, info);
+    }
+    GroupAnswer answer;
+    if (pid == -1) {
+        for (PidLink* link = g_pids.find_from(2, PidKind::Process); link != nullptr;
+             link = g_pids.find_from(link->number() + 1, PidKind::Process))
+            if (link != &self) answer.add(send_checked_locked(static_cast<Process&>(*link), info));
+        return answer.get();
+    }
+    Group* const group = pid == 0 ? self.group.get() : pid == INT32_MIN ? nullptr : find_group_locked(-pid);
+    if (group != nullptr)
+        for (Process& member : group->members) answer.add(send_checked_locked(member, info));
+    return answer.get();
+}
+
+// Only to itself may a program pretend to be the kernel or kill(2) (rt_sigqueueinfo(2)).
+static bool may_claim(const abi::SigInfo& info, i32 pid) {
+    return (info.code < 0 && info.code != abi::kSI_TKILL) || pid == current_process().pid();
+}
+
+Result<> queue_signal(i32 pid, const abi::SigInfo& info) {
+    if (!may_claim(info, pid)) return fail(Errno::kEPERM);
+    const TreeGuard guard(g_tree_lock);
+    Process* const process = find_process_locked(pid);
+    return process == nullptr ? fail(Errno::kESRCH) : send_checked_locked(*process, info);
+}
+
+static Result<> signal_thread(i32 pid, i32 tid, const abi::SigInfo& info) {
+    const TreeGuard guard(g_tree_lock);
+    auto* const thread = static_cast<Thread*>(g_pids.find(tid, PidKind::Thread));
+    if (thread == nullptr || (pid != 0 && thread->process().pid() != pid)) return fail(Errno::kESRCH);
+    TRY(check_locked(thread->process(), info.signo));
+    return info.signo == 0 ? Result<>() : send_signal(*thread, info);
+}
+
+Result<> queue_thread_signal(i32 pid, i32 tid, const abi::SigInfo& info) {
+    if (tid <= 0 || pid <= 0) return fail(Errno::kEINVAL);
+    if (!may_claim(info, pid)) return fail(Errno::kEPERM);
+    return signal_thread(pid, tid, info);
+}
+
+Result<> kill_thread(i32 pid, i32 tid, int signo) {
+    if (tid <= 0 || pid < 0) return fail(Errno::kEINVAL);
+    return signal_thread(pid, tid, user_signal(signo, abi::kSI_TKILL));
+}
+
+}  // namespace hd::task

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+// Files: open flags, positions, folders, links, renames, pipes, poll, and the errors of each.
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <set>
+#include <string>
+
+#include "tests/guest/guest.hpp"
+
+using namespace guest;
+
+namespace {
+
+// A folder of the test's own and the working directory in it; removed afterwards.
+class Scratch {
+public:
+    Scratch() {
+        REQUIRE(mkdtemp(path_) != nullptr);
+        REQUIRE(chdir(path_) == 0);
+    }
+    ~Scratch() {
+        if (chdir("/") == 0 && std::system(("rm -rf " + std::string(path_)).c_str()) != 0) WARN("not removed");
+    }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+
+private:
+    char path_[22] = "/tmp/files.XXXXXX";
+};
+
+int make_file(const char* name, const char* text = "") {
+    const int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0644);
+    REQUIRE(fd >= 0);
+    REQUIRE(write(fd, text, std::strlen(text)) == static_cast<ssize_t>(std::strlen(text)));
+    REQUIRE(lseek(fd, 0, SEEK_SET) == 0);
+    return fd;
+}
+
+std::string content(int fd) {
+    char text[256];
+    const ssize_t length = pread(fd, text, sizeof text, 0);
+    REQUIRE(length >= 0);
+    return {text, static_cast<std::size_t>(length)};
+}
+
+bool fails(long result, int error) { return result == -1 && errno == error; }
+
+}  // namespace
+
+TEST_CASE("open: creation, exclusion, truncation, kinds") {
+    const Scratch scratch;
+    close(make_file("f", "text"));
+    CHECK(fails(open("f", O_CREAT | O_EXCL, 0644), EEXIST));
+    CHECK(fails(open("nothing", O_RDONLY), ENOENT));
+    CHECK(fails(open("f/below", O_RDONLY), ENOTDIR));
+    CHECK(fails(open(".", O_WRONLY), EISDIR));
+    CHECK(fails(open("f", O_RDONLY | O_DIRECTORY), ENOTDIR));
+    CHECK(fails(open(std::string(300, 'n').c_str(), O_CREAT | O_WRONLY, 0644), ENAMETOOLONG));
+    CHECK(fails(open("", O_RDONLY), ENOENT));
+    const int fd = open("f", O_RDWR | O_TRUNC);
+    CHECK(content(fd).empty());
+    close(fd);
+    CHECK(fails(read(fd, nullptr, 0), EBADF));
+    const int read_only = open("f", O_RDONLY);
+    CHECK(fails(write(read_only, "x", 1), EBADF));
+    close(read_only);
+    umask(027);
+    close(open("masked", O_CREAT | O_WRONLY, 0666));
+    umask(022);
+    struct stat status{};
+    REQUIRE(stat("masked", &status) == 0);
+    CHECK((status.st_mode & 07777) == 0640);
+}
+
+TEST_CASE("positions, holes, appending, truncation") {
+    const Scratch scratch;
+    const int fd = make_file("f", "0123456789");
+    CHECK(lseek(fd, -3, SEEK_END) == 7);
+    CHECK(lseek(fd, 1, SEEK_CUR) == 8);
+    CHECK(fails(lseek(fd, -9, SEEK_CUR), EINVAL));
+    CHECK(pwrite(fd, "X", 1, 2) == 1);
+    CHECK(lseek(fd, 0, SEEK_CUR) == 8);
+    const int append = open("f", O_WRONLY | O_APPEND);
+    CHECK(write(append, "+", 1) == 1);
+    CHECK(content(fd) == "01X3456789+");
+    REQUIRE(ftruncate(fd, 3) == 0);
+    REQUIRE(ftruncate(fd, 6) == 0);
+    CHECK(content(fd) == std::string("01X\0\0\0", 6));
+    CHECK(pwrite(fd, "end", 3, 10000) == 3);
+    struct stat status{};
+    REQUIRE(fstat(fd, &status) == 0);
+    CHECK(status.st_size == 10003);
+    char byte = 'x';
+    CHECK(pread(fd, &byte, 1, 5000) == 1);
+    CHECK(byte == 0);
+    CHECK(pread(fd, &byte, 1, 20000) == 0);
+    close(append);
+    close(fd);
+}
+
+TEST_CASE("vectors") {
+    const Scratch scratch;
+    const int fd = make_file("f");
+    char a[] = "one", b[] = "two", c[8] = {};
+    const iovec out[] = {{a, 3}, {nullptr, 0}, {b, 3}};
+    CHECK(writev(fd, out, 3) == 6);
+    REQUIRE(lseek(fd, 0, SEEK_SET) == 0);
+    const iovec in[] = {{c, 2}, {c + 2, 6}};
+    CHECK(readv(fd, in, 2) == 6);
+    CHECK(std::string(c) == "onetwo");
+    volatile int negative = -1;
+    CHECK(fails(writev(fd, out, negative), EINVAL));
+    close(fd);
+}
+
+TEST_CASE("links, unlinking what is open, renames") {
+    const Scratch scratch;
+    const int fd = make_file("f", "text");
+    REQUIRE(link("f", "g") == 0);
+    struct stat status{};
+    REQUIRE(fstat(fd, &status) == 0);
+    CHECK(status.st_nlink == 2);
+    REQUIRE(unlink("f") == 0);
+    REQUIRE(unlink("g") == 0);
+    CHECK(content(fd) == "text");
+    REQUIRE(fstat(fd, &status) == 0);
+    CHECK(status.st_nlink == 0);
+    close(fd);
+
+    close(make_file("a", "A"));
+    close(make_file("b", "B"));
+    REQUIRE(rename("a", "b") == 0);
+    CHECK(fails(access("a", F_OK), ENOENT));
+    REQUIRE(mkdir("d", 0755) == 0);
+    REQUIRE(mkdir("d/e", 0755) == 0);
+    CHECK(fails(rename("d", "d/e/f"), EINVAL));
+    CHECK(fails(rename("b", "d"), EISDIR));
+    CHECK(fails(rename("d", "b"), ENOTDIR));
+    CHECK(fails(rmdir("d"), ENOTEMPTY));
+    CHECK(fails(unlink("d"), EISDIR));
+    CHECK(fails(rmdir("b"), ENOTDIR));
+    REQUIRE(rename("d/e", "e") == 0);
+    REQUIRE(rmdir("d") == 0);
+    CHECK(fails(link("e", "h"), EPERM));
+
+    REQUIRE(symlink("b", "s") == 0);
+    char target[16];
+    CHECK(readlink("s", target, sizeof target) == 1);
+    REQUIRE(lstat("s", &status) == 0);
+    CHECK(S_ISLNK(status.st_mode));
+    CHECK(fails(open("s", O_RDONLY | O_NOFOLLOW), ELOOP));
+    REQUIRE(symlink("loop", "loop") == 0);
+    CHECK(fails(open("loop", O_RDONLY), ELOOP));
+}
+
+TEST_CASE("folders list what is in them, also while it changes") {
+    const Scratch scratch;
+    for (int i = 0; i < 500; ++i) close(make_file(("n" + std::to_string(i)).c_str()));
+    DIR* folder = opendir(".");
+    REQUIRE(folder != nullptr);
+    std::set<std::string> names;
+    while (const dirent* entry = readdir(folder)) {
+        CHECK(names.insert(entry->d_name).second);
+        if (names.size() == 100) REQUIRE(unlink("n499") == 0);
+    }
+    closedir(folder);
+    CHECK(names.size() >= 501);
+    CHECK(names.count(".") == 1);
+    CHECK(names.count("..") == 1);
+    CHECK(names.count("n250") == 1);
+}
+
+TEST_CASE("the working directory survives its own removal") {
+    const Scratch scratch;
+    REQUIRE(mkdir("d", 0755) == 0);
+    REQUIRE(chdir("d") == 0);
+    REQUIRE(rmdir("../d") == 0);
+    char path[4096];
+    CHECK(getcwd(path, sizeof path) == nullptr);
+    CHECK(errno == ENOENT);
+    CHECK(fails(open("f", O_CREAT | O_WRONLY, 0644), ENOENT));
+    CHECK(chdir("/tmp") == 0);
+}
+
+TEST_CASE("calls relative to an open folder") {
+    const Scratch scratch;
+    REQUIRE(mkdir("d", 0755) == 0);
+    const int folder = open("d", O_RDONLY | O_DIRECTORY);
+    const int fd = openat(folder, "f", O_CREAT | O_WRONLY, 0644);
+    CHECK(fd >= 0);
+    CHECK(access("d/f", F_OK) == 0);
+    CHECK(mkdirat(folder, "e", 0755) == 0);
+    CHECK(unlinkat(folder, "e", AT_REMOVEDIR) == 0);
+    CHECK(unlinkat(folder, "f", 0) == 0);
+    CHECK(fails(openat(fd, "x", O_RDONLY), ENOTDIR));
+    close(fd);
+    close(folder);
+}
+
+TEST_CASE("descriptors: lowest free, dup, flags") {
+    const int first = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const int second = dup(first);
+    CHECK(second == first + 1);
+    CHECK(fcntl(first, F_GETFD) == FD_CLOEXEC);
+    CHECK(fcntl(second, F_GETFD) == 0);
+    CHECK(fcntl(first, F_DUPFD, 50) == 50);
+    CHECK(dup2(first, 60) == 60);
+    CHECK(dup2(first, first) == first);
+    CHECK(fails(dup2(first, -1), EBADF));
+    CHECK(fails(dup2(999, 61), EBADF));
+    close(first);
+    CHECK(open("/dev/null", O_RDONLY) == first);
+    for (const int fd : {first, second, 50, 60}) CHECK(close(fd) == 0);
+    CHECK(fails(close(60), EBADF));
+}
+
+TEST_CASE("a pipe: capacity, atomicity, ends, non-blocking") {
+    Pipe pipe;
+    REQUIRE(fcntl(pipe.writer(), F_SETFL, O_NONBLOCK) == 0);
+    const std::string page(4096, 'p');
+    std::size_t total = 0;
+    for (ssize_t written; (written = write(pipe.writer(), page.data(), page.size())) > 0;) total += 4096;
+    CHECK(errno == EAGAIN);
+    CHECK(total == 65536);
+    int available = 0;
+    REQUIRE(ioctl(pipe.reader(), FIONREAD, &available) == 0);
+    CHECK(available == 65536);
+    char buffer[4096];
+    REQUIRE(read(pipe.reader(), buffer, 100) == 100);
+    CHECK(fails(write(pipe.writer(), page.data(), 4096), EAGAIN));  // all or nothing up to PIPE_BUF
+    pipe.close_writer();
+    while (read(pipe.reader(), buffer, sizeof buffer) > 0) continue;
+    CHECK(read(pipe.reader(), buffer, 1) == 0);
+    CHECK(fails(lseek(pipe.reader(), 0, SEEK_SET), ESPIPE));
+}
+
+TEST_CASE("much data through a pipe arrives whole and in order") {
+    Pipe pipe;
+    constexpr unsigned kWords = 500'000;
+    const pid_t writer = start_child([&] {
+        pipe.close_reader();
+        unsigned words[1000];
+        for (unsigned i = 0; i < kWords; i += 1000) {
+            for (unsigned j = 0; j < 1000; ++j) words[j] = i + j;
+            if (write(pipe.writer(), words, sizeof words) != sizeof words) return 1;
+        }
+        return 0;
+    });
+    pipe.close_writer();
+    unsigned expected = 0;
+    unsigned words[777];
+    std::size_t have = 0;
+    bool in_order = true;
+    for (ssize_t got; (got = read(pipe.reader(), reinterpret_cast<char*>(words) + have, sizeof words - have)) > 0;) {
+        have += static_cast<std::size_t>(got);
+        const std::size_t whole = have / sizeof(unsigned);
+        for (std::size_t i = 0; i < whole; ++i) in_order = in_order && words[i] == expected++;
+        have -= whole * sizeof(unsigned);
+        std::memmove(words, words + whole, have);
+    }
+    CHECK(in_order);
+    CHECK(expected == kWords);
+    CHECK(WEXITSTATUS(wait_status(writer)) == 0);
+}
+
+TEST_CASE("poll tells what is ready") {
+    Pipe pipe;
+    pollfd both[] = {{pipe.reader(), POLLIN, 0}, {pipe.writer(), POLLOUT, 0}};
+    CHECK(poll(both, 2, 0) == 1);
+    CHECK(both[0].revents == 0);
+    CHECK(both[1].revents == POLLOUT);
+    REQUIRE(write(pipe.writer(), "x", 1) == 1);
+    CHECK(poll(both, 1, -1) == 1);
+    CHECK(both[0].revents == POLLIN);
+    char byte;
+    REQUIRE(read(pipe.reader(), &byte, 1) == 1);
+    const long long begin = now_ns();
+    CHECK(poll(both, 1, 50) == 0);
+    CHECK(now_ns() - begin >= 50'000'000);
+    const pid_t writer = start_child([&] {
+        sleep_ms(50);
+        return write(pipe.writer(), "y", 1) == 1 ? 0 : 1;
+    });
+    CHECK(poll(both, 1, 10'000) == 1);
+    wait_status(writer);
+    REQUIRE(read(pipe.reader(), &byte, 1) == 1);
+    pipe.close_writer();
+    CHECK(poll(both, 1, -1) == 1);
+    CHECK((both[0].revents & POLLHUP) != 0);
+    pollfd bad{999, POLLIN, 0};
+    CHECK(poll(&bad, 1, 0) == 1);
+    CHECK(bad.revents == POLLNVAL);
+}
+
+TEST_CASE("the devices") {
+    char bytes[64];
+    std::memset(bytes, 'x', sizeof bytes);
+    const int zero = open("/dev/zero", O_RDWR), null = open("/dev/null", O_RDWR), full = open("/dev/full", O_RDWR);
+    CHECK(read(zero, bytes, sizeof bytes) == sizeof bytes);
+    CHECK(std::string(bytes, sizeof bytes) == std::string(sizeof bytes, '\0'));
+    CHECK(read(null, bytes, sizeof bytes) == 0);
+    CHECK(write(null, bytes, sizeof bytes) == sizeof bytes);
+    CHECK(fails(write(full, bytes, 1), ENOSPC));
+    const int random = open("/dev/urandom", O_RDONLY);
+    CHECK(read(random, bytes, sizeof bytes) == sizeof bytes);
+    CHECK(std::string(bytes, sizeof bytes) != std::string(sizeof bytes, '\0'));
+    for (const int fd : {zero, null, full, random}) close(fd);
+}
+
+TEST_CASE("times of a file") {
+    const Scratch scratch;
+    const int fd = make_file("f", "x");
+    struct stat before{}, after{};
+    REQUIRE(fstat(fd, &before) == 0);
+    sleep_ms(20);
+    REQUIRE(write(fd, "y", 1) == 1);
+    REQUIRE(fstat(fd, &after) == 0);
+    CHECK((after.st_mtim.tv_sec > before.st_mtim.tv_sec ||
+           (after.st_mtim.tv_sec == before.st_mtim.tv_sec && after.st_mtim.tv_nsec > before.st_mtim.tv_nsec)));
+    const timespec times[] = {{1000, 5}, {2000, 6}};
+    REQUIRE(utimensat(AT_FDCWD, "f", times, 0) == 0);
+    REQUIRE(fstat(fd, &after) == 0);
+    CHECK(after.st_atim.tv_sec == 1000);
+    CHECK(after.st_mtim.tv_sec == 2000);
+    CHECK(after.st_mtim.tv_nsec == 6);
+    close(fd);
+}

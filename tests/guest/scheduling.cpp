@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+// Running at the same time: affinity, fairness, sleeping, registers across switches. No limit on wall-clock time: the
+// machine may be slow; what is compared is compared with itself.
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/times.h>
+
+#include <atomic>
+#include <new>
+#include <vector>
+
+#include "tests/guest/guest.hpp"
+
+using namespace guest;
+
+namespace {
+
+std::vector<int> allowed_cpus() {
+    cpu_set_t set;
+    REQUIRE(sched_getaffinity(0, sizeof set, &set) == 0);
+    std::vector<int> cpus;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(static_cast<unsigned>(cpu), &set)) cpus.push_back(cpu);
+    return cpus;
+}
+
+bool run_on(int cpu) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<unsigned>(cpu), &set);
+    return sched_setaffinity(0, sizeof set, &set) == 0;
+}
+
+// Memory that children of fork share.
+template <class T>
+class Shared {
+public:
+    T* operator->() const { return reinterpret_cast<T*>(memory_.data()); }
+    T& operator*() const { return *reinterpret_cast<T*>(memory_.data()); }
+
+private:
+    Mapping memory_{(sizeof(T) + kPageSize - 1) / kPageSize * kPageSize, PROT_READ | PROT_WRITE, MAP_SHARED};
+};
+
+}  // namespace
+
+TEST_CASE("a thread runs where it is allowed, on each CPU") {
+    const std::vector<int> cpus = allowed_cpus();
+    REQUIRE(!cpus.empty());
+    CHECK(static_cast<long>(cpus.size()) <= sysconf(_SC_NPROCESSORS_ONLN));
+    CHECK(child_exit([&] {
+              for (const int cpu : cpus)
+                  for (int i = 0; i < 3; ++i) {
+                      if (!run_on(cpu)) return 1;
+                      if (sched_getcpu() != cpu) return 2;
+                      sched_yield();
+                      if (sched_getcpu() != cpu) return 3;
+                  }
+              return child_exit([&] { return sched_getcpu() == cpus.back() ? 0 : 4; });  // inherited
+          }) == 0);
+    CHECK(!run_on(1000));
+    CHECK(errno == EINVAL);
+}
+
+TEST_CASE("every child of many gets to run while others spin") {
+    constexpr int kChildren = 12;
+    const Shared<std::atomic<int>> arrived;
+    std::vector<pid_t> children;
+    for (int i = 0; i < kChildren; ++i)
+        children.push_back(start_child([&] {
+            ++*arrived;
+            while (*arrived < kChildren) continue;  // only preemption lets the last ones in
+            return 0;
+        }));
+    for (const pid_t pid : children) CHECK(WEXITSTATUS(wait_status(pid)) == 0);
+}
+
+TEST_CASE("two that spin on one CPU share it, by their weights") {
+    struct Counters {
+        std::atomic<bool> stop;
+        std::atomic<unsigned long> rounds[2];
+    };
+    const int cpu = allowed_cpus().front();
+    const auto ratio = [&](int nice_of_second) {
+        const Shared<Counters> counters;
+        pid_t pids[2];
+        for (int i = 0; i < 2; ++i)
+            pids[i] = start_child([&, i] {
+                if (!run_on(cpu) || (i == 1 && nice(nice_of_second) == -1)) return 1;
+                while (!counters->stop) ++counters->rounds[i];
+                return 0;
+            });
+        sleep_ms(1500);
+        counters->stop = true;
+        for (const pid_t pid : pids) CHECK(WEXITSTATUS(wait_status(pid)) == 0);
+        return static_cast<double>(counters->rounds[0]) / static_cast<double>(counters->rounds[1] + 1);
+    };
+    const double even = ratio(0);
+    CHECK(even > 0.5);
+    CHECK(even < 2.0);
+    CHECK(ratio(10) > 3.0);  // Linux's weights: 1024 to 110
+}
+
+TEST_CASE("a sleeper wakes while everyone else spins") {
+    const Shared<std::atomic<bool>> stop;
+    std::vector<pid_t> spinners;
+    for (std::size_t i = 0; i < 2 * allowed_cpus().size(); ++i)
+        spinners.push_back(start_child([&] {
+            while (!*stop) continue;
+            return 0;
+        }));
+    for (int i = 0; i < 20; ++i) {
+        const long long begin = now_ns();
+        sleep_ms(5);
+        CHECK(now_ns() - begin >= 5'000'000);
+    }
+    *stop = true;
+    for (const pid_t pid : spinners) wait_status(pid);
+}
+
+TEST_CASE("floating point and vectors belong to each process") {
+    std::vector<pid_t> children;
+    for (int child = 0; child < 8; ++child)
+        children.push_back(start_child([child] {
+            double values[14];
+            for (int i = 0; i < 14; ++i) values[i] = child * 100 + i;
+            for (int round = 0; round < 300; ++round) {
+                double sum = 0;
+                for (int i = 0; i < 14; ++i) {
+                    double x = values[i];
+                    __asm__ volatile("" : "+x"(x));
+                    if (round % 10 == 0) sched_yield();
+                    __asm__ volatile("" : "+x"(x));
+                    sum += x;
+                }
+                long double precise = sum;
+                __asm__ volatile("" : "+t"(precise));
+                if (precise != child * 1400 + 91) return 1;
+            }
+            return 0;
+        }));
+    for (const pid_t pid : children) CHECK(WEXITSTATUS(wait_status(pid)) == 0);
+}
+
+TEST_CASE("registers survive preemption") {
+    std::vector<pid_t> children;
+    for (int child = 0; child < 6; ++child)
+        children.push_back(start_child([child] {
+            unsigned long bad = 0;
+            const long long end = now_ns() + 400'000'000;
+            while (now_ns() < end) {
+                const unsigned long seed = static_cast<unsigned long>(child) * 0x1111'1111'1111'1111;
+                __asm__ volatile(
+                    "movq %[seed], %%r8; movq %[seed], %%r9; movq %[seed], %%r10; movq %[seed], %%r12\n\t"
+                    "movq %[seed], %%xmm3; movq %[seed], %%xmm12; movl $200000, %%ecx\n\t"
+                    "1: loop 1b\n\t"
+                    "xorq %[seed], %%r8; xorq %[seed], %%r9; xorq %[seed], %%r10; xorq %[seed], %%r12\n\t"
+                    "orq %%r8, %[bad]; orq %%r9, %[bad]; orq %%r10, %[bad]; orq %%r12, %[bad]\n\t"
+                    "movq %%xmm3, %%r8; movq %%xmm12, %%r9; xorq %[seed], %%r8; xorq %[seed], %%r9\n\t"
+                    "orq %%r8, %[bad]; orq %%r9, %[bad]"
+                    : [bad] "+r"(bad)
+                    : [seed] "r"(seed)
+                    : "rcx", "r8", "r9", "r10", "r12", "xmm3", "xmm12", "cc");
+            }
+            return bad == 0 ? 0 : 1;
+        }));
+    for (const pid_t pid : children) CHECK(WEXITSTATUS(wait_status(pid)) == 0);
+}
+
+TEST_CASE("clocks advance and agree") {
+    long long last = 0;
+    for (int i = 0; i < 10000; ++i) {
+        const long long now = now_ns();
+        REQUIRE(now >= last);
+        last = now;
+    }
+    const long long monotonic = now_ns(), real = now_ns(CLOCK_REALTIME);
+    sleep_ms(100);
+    const long long passed = now_ns() - monotonic, passed_real = now_ns(CLOCK_REALTIME) - real;
+    CHECK(passed >= 100'000'000);
+    CHECK(std::abs(passed - passed_real) < 50'000'000);
+    CHECK(real > 1'500'000'000'000'000'000);  // it is later than 2017
+}
+
+TEST_CASE("monotonic time is one on all CPUs") {
+    const std::vector<int> cpus = allowed_cpus();
+    CHECK(child_exit([&] {
+              long long last = 0;
+              for (int round = 0; round < 20; ++round)
+                  for (const int cpu : cpus) {
+                      if (!run_on(cpu)) return 1;
+                      const long long now = now_ns();
+                      if (now < last) return 2;
+                      last = now;
+                  }
+              return 0;
+          }) == 0);
+}
+
+TEST_CASE("time spent is counted where it was spent") {
+    tms before{}, after{};
+    times(&before);
+    CHECK(child_exit([] {
+              const long long end = now_ns(CLOCK_PROCESS_CPUTIME_ID) + 300'000'000;
+              while (now_ns(CLOCK_PROCESS_CPUTIME_ID) < end) continue;
+              return 0;
+          }) == 0);
+    times(&after);
+    CHECK(after.tms_cutime + after.tms_cstime - before.tms_cutime - before.tms_cstime >= 20);  // of 30 ticks
+    rusage usage{};
+    REQUIRE(getrusage(RUSAGE_CHILDREN, &usage) == 0);
+    CHECK(usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 >= 200);
+}
+
+TEST_CASE("priorities: nice values are kept, bounded and inherited") {
+    CHECK(child_exit([] {
+              errno = 0;
+              if (nice(5) != 5 || getpriority(PRIO_PROCESS, 0) != 5) return 1;
+              if (nice(100) != 19) return 2;
+              return child_exit([] { return getpriority(PRIO_PROCESS, 0) == 19 ? 0 : 3; });
+          }) == 0);
+    CHECK(sched_getscheduler(0) == SCHED_OTHER);
+}
+
+TEST_CASE("a thousand hand-overs through two pipes") {
+    Pipe there, back;
+    const pid_t child = start_child([&] {
+        char byte;
+        for (int i = 0; i < 1000; ++i)
+            if (read(there.reader(), &byte, 1) != 1 || write(back.writer(), &byte, 1) != 1) return 1;
+        return 0;
+    });
+    for (int i = 0; i < 1000; ++i) {
+        char byte = static_cast<char>(i), answer = 0;
+        REQUIRE(write(there.writer(), &byte, 1) == 1);
+        REQUIRE(read(back.reader(), &answer, 1) == 1);
+        REQUIRE(answer == byte);
+    }
+    CHECK(WEXITSTATUS(wait_status(child)) == 0);
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: MIT
+// The scheduler as a whole, under the explorer.
+#include <catch2/catch.hpp>
+
+#include "kernel/sched/run_queue.hpp"
+#include "kernel/sync/completion.hpp"
+#include "tests/unit/fake_arch/cpus.hpp"
+#include "tests/unit/simulation.hpp"
+
+using namespace hd;
+using test::Simulation;
+using test::simulate;
+
+namespace {
+
+// Keeps a CPU busy for about that much simulated time.
+void work(Nanoseconds time) {
+    const Nanoseconds end = time::now() + time;
+    while (time::now() < end) fake::step();
+}
+
+void nap(Nanoseconds time) {
+    sync::WaitQueue queue;
+    queue.wait_interruptible("nap", [] { return false; }, time::now() + time);
+}
+
+}  // namespace
+
+TEST_CASE("threads start, yield, sleep and end, whatever the interleaving", "[sched]") {
+    CHECK(simulate(2000, [](Simulation& sim) {
+              auto ran = std::make_shared<std::atomic<int>>(0);
+              for (int i = 0; i < 8; ++i)
+                  sim.spawn([=] {
+                      for (int round = 0; round < 3; ++round) {
+                          if ((i + round) % 3 == 0) sched::yield();
+                          if ((i + round) % 3 == 1) nap(microseconds(2));
+                          fake::step();
+                      }
+                      ++*ran;
+                  });
+              sim.at_end([=] { fake::expect(*ran == 8, "a thread did not run to its end"); });
+          }) == "");
+}
+
+TEST_CASE("a thread runs on CPUs of its affinity only, also when that changes", "[sched]") {
+    CHECK(simulate(1500, [](Simulation& sim) {
+              const u64 all = (u64{1} << sim.cpus()) - 1;
+              std::vector<sched::Entity*> victims;
+              const auto check = [] {
+                  core::PreemptGuard guard;
+                  fake::expect(sched::affinity_of(sched::current()).has(core::this_cpu()), "on a forbidden CPU");
+              };
+              for (u32 i = 0; i < 3; ++i) {
+                  const CpuMask mask = CpuMask::of(CpuId{static_cast<u32>(sim.random(sim.cpus()))});
+                  const CpuMask next = CpuMask::of(CpuId{static_cast<u32>(sim.random(sim.cpus()))});
+                  sim.spawn([=] {
+                      for (int round = 0; round < 4; ++round) {
+                          check();
+                          if (round == 2) fake::expect(sched::set_affinity(sched::current(), next).has_value(), "refused");
+                          if (round == 1) nap(microseconds(1));
+                          sched::yield();
+                      }
+                      check();
+                  }, mask);
+              }
+              // Somebody else's affinity changes while it runs, sleeps or waits.
+              sched::Entity& victim = sim.spawn([] {
+                  for (int round = 0; round < 6; ++round) round % 2 == 0 ? work(microseconds(2)) : nap(microseconds(1));
+              });
+              const u32 cpus = sim.cpus();
+              sim.spawn([all, cpus, &victim] {
+                  for (u32 round = 0; round < 4; ++round) {
+                      const CpuMask mask((round % 2 == 0 ? u64{1} << round % cpus : all) & all);
+                      fake::expect(sched::set_affinity(victim, mask).has_value(), "refused");
+                      work(microseconds(1));
+                  }
+              });
+              sim.spawn([] {
+                  fake::expect(!sched::set_affinity(sched::current(), CpuMask(u64{1} << 60)).has_value(), "no such CPU");
+              });
+          }) == "");
+}
+
+TEST_CASE("a running thread whose affinity forbids its CPU moves at once", "[sched]") {
+    CHECK(simulate(300, [](Simulation& sim) {
+              auto seen = std::make_shared<std::atomic<u64>>(0);
+              auto wanted = std::make_shared<std::atomic<u64>>(3);
+              sched::Entity& victim = sim.spawn([=] {
+                  for (int i = 0; i < 400; ++i) {
+                      core::PreemptGuard guard;
+                      *seen = CpuMask::of(core::this_cpu()).bits();
+                  }
+              });
+              sim.spawn([=, &victim] {
+                  for (const u64 mask : {u64{1}, u64{2}}) {
+                      (void)sched::set_affinity(victim, CpuMask(mask));
+                      // No tick is waited for: an interrupt and a switch are enough.
+                      for (int i = 0; i < 400 && *seen != mask && victim.state != sched::State::Dead; ++i) fake::step();
+                      fake::expect(*seen == mask || victim.state == sched::State::Dead, "it did not move");
+                  }
+              });
+          }, 3, 4) == "");
+}
+
+TEST_CASE("two busy threads spread over two CPUs", "[sched]") {
+    CHECK(simulate(20, [](Simulation& sim) {
+              sim.options().step = microseconds(5);
+              sim.options().max_steps = 2'000'000;
+              auto together = std::make_shared<std::atomic<int>>(0);
+              sim.spawn([=] {
+                  // Both are born on one CPU.
+                  for (int i = 0; i < 2; ++i) work(milliseconds(30));
+              });
+              sim.spawn([=] {
+                  for (int i = 0; i < 2; ++i) work(milliseconds(30));
+              });
+              sim.at_end([=] {
+                  // Each needs 60 ms; apart from the first ticks they had a CPU each.
+                  fake::expect(time::now() < milliseconds(85), "they shared a CPU for long");
+              });
+          }, 2, 2) == "");
+}
+
+TEST_CASE("nice values share a CPU by their weights", "[sched]") {
+    CHECK(simulate(4, [](Simulation& sim) {
+              sim.options().step = microseconds(20);
+              sim.options().max_steps = 3'000'000;
+              auto stop = std::make_shared<std::atomic<bool>>(false);
+              std::vector<sched::Entity*> threads;
+              for (const i8 nice : {i8{0}, i8{0}, i8{5}}) {
+                  threads.push_back(&sim.spawn([=] {
+                      while (!*stop) fake::step();
+                  }));
+                  threads.back()->nice = nice;
+              }
+              sim.spawn([=] {
+                  nap(seconds(3));
+                  *stop = true;
+              });
+              sim.at_end([=] {
+                  const double normal = static_cast<double>(threads[0]->run_time.raw);
+                  const double other = static_cast<double>(threads[1]->run_time.raw);
+                  const double nicer = static_cast<double>(threads[2]->run_time.raw);
+                  fake::expect(normal / other > 0.95 && normal / other < 1.05, "equals got unequal shares");
+                  fake::expect(normal / nicer > 2.8 && normal / nicer < 3.3, "nice 5 is not a third (1024 : 335)");
+              });
+          }, 1, 1) == "");
+}
+
+TEST_CASE("a sleeper is not made to wait for a busy thread's slice", "[sched]") {
+    CHECK(simulate(4, [](Simulation& sim) {
+              sim.options().step = microseconds(5);
+              sim.options().max_steps = 2'000'000;
+              auto stop = std::make_shared<std::atomic<bool>>(false);
+              for (int i = 0; i < 2; ++i)
+                  sim.spawn([=] {
+                      while (!*stop) fake::step();
+                  });
+              sim.spawn([=] {
+                  nap(milliseconds(20));
+                  for (int round = 0; round < 10; ++round) {
+                      const Nanoseconds alarm = time::now() + milliseconds(7);
+                      nap(milliseconds(7));
+                      fake::expect(time::now() < alarm + milliseconds(1), "woken late");
+                  }
+                  *stop = true;
+              });
+          }, 1, 1) == "");
+}
+
+TEST_CASE("real-time threads come first, by priority; round robin takes turns", "[sched]") {
+    CHECK(simulate(20, [](Simulation& sim) {
+              sim.options().step = microseconds(50);
+              sim.options().max_steps = 2'000'000;
+              struct Shared {
+                  sync::Completion go;
+                  std::vector<int> order;
+                  std::atomic<int> turns{0}, last{-1};
+              };
+              auto shared = std::make_shared<Shared>();
+              const auto add = [&](int number, sched::Policy policy, u8 priority) {
+                  sched::Entity& thread = sim.spawn([=] {
+                      shared->go.wait();
+                      work(milliseconds(20));
+                      shared->order.push_back(number);
+                  });
+                  thread.policy = policy;
+                  thread.realtime_priority = priority;
+              };
+              add(0, sched::Policy::Normal, 0);
+              add(1, sched::Policy::Fifo, 10);
+              add(2, sched::Policy::Fifo, 99);
+              add(3, sched::Policy::RoundRobin, 50);
+              for (int i = 0; i < 2; ++i) {
+                  sched::Entity& thread = sim.spawn([=] {
+                      shared->go.wait();
+                      const Nanoseconds mine = milliseconds(250);
+                      while (sched::current().run_time < mine) {
+                          if (shared->last.exchange(i) != i) ++shared->turns;
+                          work(milliseconds(1));
+                      }
+                  });
+                  thread.policy = sched::Policy::RoundRobin;
+                  thread.realtime_priority = 5;
+              }
+              sim.spawn([=] {
+                  nap(milliseconds(1));
+                  shared->go.complete();
+              });
+              sim.at_end([=] {
+                  fake::expect(shared->order == std::vector{2, 3, 1, 0}, "not in order of priority");
+                  fake::expect(shared->turns >= 4 && shared->turns <= 8, "round robin did not take turns of 100 ms");
+              });
+          }, 1, 1) == "");
+}
+
+TEST_CASE("set_policy and set_nice act on threads in every state", "[sched]") {
+    CHECK(simulate(1500, [](Simulation& sim) {
+              auto queue = std::make_shared<sync::WaitQueue>();
+              auto stop = std::make_shared<std::atomic<bool>>(false);
+              std::vector<sched::Entity*> victims;
+              for (int i = 0; i < 3; ++i)
+                  victims.push_back(&sim.spawn([=] {
+                      while (!*stop) {
+                          work(microseconds(1));
+                          if (i == 0) nap(microseconds(1));
+                          if (i == 1) sched::yield();
+                          // A real-time victim would keep a single CPU from the one that stops it.
+                          nap(microseconds(1));
+                      }
+                  }));
+              sim.spawn([=] {
+                  for (int round = 0; round < 6; ++round) {
+                      sched::Entity& victim = *victims[static_cast<usize>(round) % 3];
+                      const bool realtime = round % 2 == 0;
+                      fake::expect(sched::set_policy(victim, realtime ? sched::Policy::RoundRobin : sched::Policy::Batch,
+                                                     realtime ? u8{7} : u8{0}).has_value(), "refused");
+                      sched::set_nice(victim, static_cast<i8>(round * 5 - 15));
+                      nap(microseconds(1));
+                  }
+                  fake::expect(!sched::set_policy(sched::current(), sched::Policy::Fifo, 0).has_value(), "0 is no priority");
+                  fake::expect(!sched::set_policy(sched::current(), sched::Policy::Normal, 3).has_value(), "3 is for real time");
+                  *stop = true;
+              });
+          }) == "");
+}
+
+TEST_CASE("vector registers and the FS base belong to their thread", "[sched]") {
+    struct alignas(64) Area {
+        u64 words[8] = {};
+    };
+    CHECK(simulate(1000, [](Simulation& sim) {
+              for (u64 i = 1; i <= 4; ++i) {
+                  auto area = std::make_shared<Area>();
+                  const bool user = i != 4;
+                  sched::Entity& thread = sim.spawn([=] {
+                      if (user) {
+                          arch::IrqState state = arch::irq_save();
+                          fake::this_cpu().fpu = i;
+                          fake::this_cpu().fs_base = i * 16;
+                          arch::irq_restore(state);
+                      }
+                      for (int round = 0; round < 4; ++round) {
+                          if (round % 2 == 0) sched::yield();
+                          else nap(microseconds(1));
+                          const fake::Cpu& cpu = fake::this_cpu();
+                          if (user) fake::expect(cpu.fpu == i && cpu.fs_base == i * 16, "another thread's registers");
+                      }
+                  });
+                  if (user) thread.fpu = area->words;
+                  sim.at_end([area] {});
+              }
+          }) == "");
+}
+
+TEST_CASE("user spaces are loaded lazily and forgotten before they die", "[sched]") {
+    struct Space final : sched::UserSpace {
+        std::atomic<u64> loaded{0};
+        std::atomic<int> loads{0};
+        void activate(CpuId cpu) override {
+            fake::expect((loaded.fetch_or(u64{1} << cpu.raw) >> cpu.raw & 1) == 0, "loaded twice");
+            arch::set_page_table(PhysAddr{reinterpret_cast<u64>(this)});
+            ++loads;
+        }
+        void deactivate(CpuId cpu) override {
+            fake::expect((loaded.fetch_and(~(u64{1} << cpu.raw)) >> cpu.raw & 1) != 0, "left, but was not loaded");
+        }
+    };
+    CHECK(simulate(1000, [](Simulation& sim) {
+              for (int i = 0; i < 3; ++i)
+                  sim.spawn([=] {
+                      auto* space = new Space;
+                      sched::switch_user_space(space);
+                      for (int round = 0; round < 3; ++round) {
+                          {
+                              core::IrqGuard guard;
+                              fake::expect(fake::this_cpu().page_table == PhysAddr{reinterpret_cast<u64>(space)},
+                                           "another space is loaded");
+                          }
+                          nap(microseconds(1));
+                      }
+                      sched::switch_user_space(nullptr);
+                      sched::forget_user_space(*space);
+                      fake::expect(space->loaded == 0, "still loaded somewhere");
+                      delete space;
+                  });
+              sim.spawn([] {  // a kernel thread does not make anybody load anything
+                  for (int round = 0; round < 3; ++round) sched::yield();
+              });
+          }) == "");
+}
+
+TEST_CASE("an idle machine has no ticks, and idle CPUs are known as such", "[sched]") {
+    CHECK(simulate(100, [](Simulation& sim) {
+              sim.spawn([] {
+                  const Nanoseconds start = time::now();
+                  nap(seconds(100));  // nothing but this timer: the clock jumps there
+                  fake::expect(time::now() >= start + seconds(100), "too early");
+                  u64 switches = 0;
+                  for (u32 cpu = 0; cpu < core::cpu_count(); ++cpu) switches += sched::statistics(CpuId{cpu}).switches;
+                  fake::expect(switches < 40, "the idle machine was busy");
+                  u64 idle = 0;
+                  for (u32 cpu = 0; cpu < core::cpu_count(); ++cpu) idle += sched::statistics(CpuId{cpu}).idle_ticks;
+                  fake::expect(idle >= 9'990 * core::cpu_count(), "idle time was not counted");
+              });
+          }) == "");
+}
+
+TEST_CASE("load averages rise under load", "[sched]") {
+    CHECK(simulate(1, [](Simulation& sim) {
+              sim.options().step = milliseconds(1);
+              sim.options().max_steps = 3'000'000;
+              for (int i = 0; i < 3; ++i) sim.spawn([] { work(seconds(100)); });
+              sim.at_end([] {
+                  u64 averages[3];
+                  sched::load_averages(averages);
+                  fake::expect(averages[0] > 2 * 65536 && averages[0] < 3 * 65536 + 6554, "1 minute: near 3");
+                  fake::expect(averages[1] > 65536 && averages[1] < averages[0], "5 minutes: on the way");
+                  fake::expect(averages[2] < averages[1], "15 minutes: behind");
+              });
+          }, 1, 1) == "");
+}
+
+TEST_CASE("ticks of a user thread are counted where they fall", "[sched]") {
+    CHECK(simulate(1, [](Simulation& sim) {
+              sim.options().step = microseconds(50);
+              sim.options().max_steps = 1'000'000;
+              static u64 area[8];
+              sched::Entity& thread = sim.spawn([] { work(milliseconds(1005)); });
+              thread.fpu = area;
+              sim.at_end([&thread] {
+                  // The simulation's timer interrupt always says "from kernel mode".
+                  fake::expect(thread.system_ticks >= 98 && thread.system_ticks <= 101, "about 100 ticks a second");
+                  fake::expect(thread.user_ticks == 0, "none in user mode");
+              });
+          }, 1, 1) == "");
+}
+
+TEST_CASE("a Sync wake-up hands over without an interrupt", "[sched]") {
+    CHECK(simulate(50, [](Simulation& sim) {
+              struct Shared {
+                  sync::WaitQueue queue;
+                  std::atomic<int> turn{0};
+              };
+              auto shared = std::make_shared<Shared>();
+              for (int me = 0; me < 2; ++me)
+                  sim.spawn([=] {
+                      for (int round = 0; round < 50; ++round) {
+                          shared->queue.wait_until("turn", [&] { return shared->turn % 2 == me; });
+                          ++shared->turn;
+                          shared->queue.wake_one(sched::WakeHint::Sync);
+                      }
+                  }, CpuMask::of(CpuId{0}));
+              sim.at_end([] { fake::expect(fake::counts().ipis < 5, "hand-over on one CPU took interrupts"); });
+          }) == "");
+}
+
+TEST_CASE("preemption points: nothing is switched with preemption off", "[sched]") {
+    CHECK(simulate(500, [](Simulation& sim) {
+              auto inside = std::make_shared<std::atomic<int>>(0);
+              for (int i = 0; i < 3; ++i)
+                  sim.spawn([=] {
+                      for (int round = 0; round < 3; ++round) {
+                          core::PreemptGuard guard;
+                          fake::expect(++*inside == 1, "switched in the middle");
+                          work(microseconds(2));
+                          --*inside;
+                      }
+                  }, CpuMask::of(CpuId{0}));
+          }) == "");
+}
+
+TEST_CASE("sleeping with a spinlock held is a panic", "[sched]") {
+    CHECK_THAT(simulate(1, [](Simulation& sim) {
+                   sim.spawn([] {
+                       core::Spinlock lock(core::Rank::PageTable);
+                       core::LockGuard<core::Spinlock> guard(lock);
+                       sched::schedule();
+                   });
+               }, 1, 1),
+               Catch::Contains("gives up its CPU with a spinlock held"));
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// See simulation.hpp.
+#include "tests/unit/simulation.hpp"
+
+#include <cstdlib>
+
+#include "kernel/core/call_function.hpp"
+#include "kernel/sched/run_queue.hpp"
+#include "kernel/sync/wait_queue.hpp"
+#include "kernel/time/timer.hpp"
+
+namespace hd::test {
+
+struct Simulation::Thread : sched::Entity {
+    std::function<void()> body;
+    std::atomic<bool> reaped{false};
+};
+
+namespace {
+
+Simulation* g_simulation = nullptr;
+
+void install_interrupts() {
+    sync::g_interrupt_pending = [](sched::Entity& thread) { return thread.user_work.load() != 0; };
+    fake::g_hooks.timer = [] {
+        time::on_timer_interrupt();
+        sched::on_tick(false);
+    };
+    fake::g_hooks.reschedule = &sched::on_reschedule_ipi;
+    fake::g_hooks.call_function = &core::run_calls;
+    fake::g_hooks.irq_exit = [] { sched::preempt_if_due(sched::PreemptionPoint::Kernel); };
+}
+
+}  // namespace
+
+Simulation::Simulation(const fake::Exploration& options) : options_(options) {}
+
+Simulation::~Simulation() {
+    for (auto& thread : threads_)  // abandoned threads may have been waiting with a lock held
+        std::construct_at(&thread->held_sleeping_locks);
+}
+
+sched::Entity& Simulation::spawn(std::function<void()> body, CpuMask affinity) {
+    Thread& thread = *threads_.emplace_back(std::make_unique<Thread>());
+    thread.id = static_cast<i32>(threads_.size());
+    thread.body = std::move(body);
+    thread.affinity = affinity;
+    thread.reap = [](sched::Entity& dead) { static_cast<Thread&>(dead).reaped = true; };
+    return thread;
+}
+
+void Simulation::interrupt(sched::Entity& thread) {
+    thread.user_work = 1;
+    sched::wake(thread);
+}
+
+u64 Simulation::random(u64 below) {
+    random_state_ = random_state_ * 6364136223846793005 + options_.seed * 2 + 1;
+    return (random_state_ >> 33) % below;
+}
+
+void Simulation::boot(CpuId cpu) {
+    time::timers_init_cpu();
+    sched::init_cpu(*g_simulation->idle_[cpu.raw]);
+    if (cpu.raw == 0) {
+        for (auto& thread : g_simulation->threads_) {
+            thread->context = arch::make_context(
+                VirtAddr{},
+                [](void* argument) {
+                    auto* self = static_cast<Thread*>(argument);
+                    sched::begin_thread();
+                    self->body();
+                    sched::exit_current();
+                },
+                thread.get());
+            sched::start(*thread);
+        }
+    }
+    sched::idle_loop();
+}
+
+bool Simulation::done() {
+    for (const auto& thread : g_simulation->threads_)
+        if (!thread->reaped) return false;
+    return true;
+}
+
+std::string Simulation::run() {
+    fake::reset(options_.cpus);
+    install_interrupts();
+    for (u32 i = 0; i < fake::kMaxSimulatedCpus; ++i) {
+        sched::g_scheduling_cpus.remove(CpuId{i});
+        sched::g_idle_cpus.remove(CpuId{i});
+        idle_[i] = std::make_unique<sched::Entity>();
+    }
+    g_simulation = this;
+    std::string failure = fake::explore(options_, &boot, &done);
+    g_simulation = nullptr;
+    if (failure.empty()) {
+        try {
+            for (const auto& check : checks_) check();
+        } catch (const std::exception& error) {
+            failure = error.what();
+        }
+    }
+    return failure;
+}
+
+std::string simulate(u32 seeds, const std::function<void(Simulation&)>& build, u32 min_cpus, u32 max_cpus) {
+    const char* wanted = std::getenv("HD_SEED");
+    const u64 first = wanted != nullptr ? std::strtoull(wanted, nullptr, 0) : 1;
+    if (wanted != nullptr) seeds = 1;
+    for (u64 seed = first; seed < first + seeds; ++seed) {
+        fake::Exploration options;
+        options.seed = seed;
+        options.strategy = seed % 2 == 0 ? fake::Strategy::Random : fake::Strategy::Pct;
+        options.cpus = min_cpus + static_cast<u32>(seed / 2 % (max_cpus - min_cpus + 1));
+        Simulation simulation(options);
+        build(simulation);
+        const std::string failure = simulation.run();
+        if (!failure.empty())
+            return failure + " [HD_SEED=" + std::to_string(seed) + ", " + std::to_string(options.cpus) + " CPUs]";
+    }
+    return {};
+}
+
+}  // namespace hd::test

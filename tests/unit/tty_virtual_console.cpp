@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Drawing by whoever comes first: programs, the kernel log and interrupts write to one screen on several simulated
+// CPUs; in the end the screen must show what the last of them left, and only one CPU may draw at a time.
+#include <catch2/catch.hpp>
+
+#include "kernel/drivers/virtual_console.hpp"
+#include "tests/unit/simulation.hpp"
+
+using namespace hd;
+using test::simulate;
+using test::Simulation;
+
+namespace {
+
+constexpr u32 kColumns = 12, kRows = 5;
+
+struct FakeScreen final : drivers::TextScreen {
+    std::string rows_shown[kRows] = {};
+    bool drawing = false;
+
+    FakeScreen() {
+        for (std::string& row : rows_shown) row.assign(kColumns, '?');
+    }
+    u32 columns() const override { return kColumns; }
+    u32 rows() const override { return kRows; }
+    void draw(u32 column, u32 row, std::span<const tty::Cell> cells) override {
+        fake::expect(!std::exchange(drawing, true), "two CPUs draw at once");
+        fake::expect(row < kRows && column + cells.size() <= kColumns, "drawn beside the screen");
+        for (const tty::Cell cell : cells) {
+            rows_shown[row][column++] = static_cast<char>(cell.character());
+            fake::step();
+        }
+        drawing = false;
+    }
+};
+
+struct Machine {
+    FakeScreen screen;
+    tty::Cell cells[kColumns * kRows];
+    tty::Cell shown[kColumns * kRows];
+    drivers::VirtualConsole console{screen, cells, shown};
+
+    void print(const std::string& text) {
+        console.write({reinterpret_cast<const u8*>(text.data()), text.size()});
+        console.flush();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the screen shows what was written last", "[tty][vt]") {
+    CHECK(simulate(200, [](Simulation& sim) {
+              auto machine = std::make_shared<Machine>();
+              for (int row = 1; row <= 4; ++row)
+                  sim.spawn([=] {
+                      for (int i = 0; i <= 5; ++i) {
+                          const std::string text = "\033[" + std::to_string(row) + ";1Hrow " + std::to_string(row) +
+                                                   ": " + std::to_string(i);
+                          if (row == 1) {
+                              core::IrqGuard guard;  // as an interrupt handler logs
+                              machine->console.write_log(text);
+                          } else {
+                              machine->print(text);
+                          }
+                          fake::step();
+                      }
+                  });
+              sim.at_end([=] {
+                  for (u32 row = 1; row <= 4; ++row)
+                      fake::expect(machine->screen.rows_shown[row - 1] == "row " + std::to_string(row) + ": 5    ",
+                                   "the screen is not up to date");
+                  fake::expect(machine->screen.rows_shown[4] == std::string(kColumns, ' '),
+                               "an empty row is not empty");
+              });
+          }) == "");
+}
