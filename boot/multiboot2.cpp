@@ -95,9 +95,20 @@ std::string_view text_of(const Tag& tag) {
     return bounded_text(reinterpret_cast<const char*>(&tag + 1), tag.size - sizeof tag);
 }
 
+// GRUB puts a backslash before quotes and backslashes, and quotes around words with blanks (its lib/cmdline.c).
+void keep_grub_command_line(std::string_view text) {
+    static constinit char plain[sizeof arch::BootInfo::command_line];
+    usize length = 0;
+    for (usize i = 0; i < text.size() && length < sizeof plain; ++i) {
+        if (text[i] == '\\' && i + 1 < text.size()) ++i;
+        plain[length++] = text[i];
+    }
+    keep_command_line({plain, length});
+}
+
 void read_tag(const Tag& tag, MemoryMap& map) {
     switch (tag.type) {
-    case TagType::CommandLine: return keep_command_line(text_of(tag));
+    case TagType::CommandLine: return keep_grub_command_line(text_of(tag));
     case TagType::MemoryMap: return read_memory_map(tag_as<MemoryMapTag>(tag), map);
     case TagType::NewRsdp: return read_rsdp(tag);
     case TagType::Module: {

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: MIT
 # Which rings `make test` runs, of: unit kernel guest system.
-RINGS := unit
+RINGS := unit kernel guest system

@@ -5,8 +5,8 @@
 
 namespace hd::abi {
 
-inline constexpr u32 kPOLLIN = 1, kPOLLPRI = 2, kPOLLOUT = 4, kPOLLERR = 8, kPOLLHUP = 0x10, kPOLLNVAL = 0x20, kPOLLRDNORM = 0x40,
-                     kPOLLRDBAND = 0x80, kPOLLWRNORM = 0x100, kPOLLWRBAND = 0x200;
+inline constexpr u32 kPOLLIN = 1, kPOLLPRI = 2, kPOLLOUT = 4, kPOLLERR = 8, kPOLLHUP = 0x10, kPOLLNVAL = 0x20,
+                     kPOLLRDNORM = 0x40, kPOLLRDBAND = 0x80, kPOLLWRNORM = 0x100, kPOLLWRBAND = 0x200;
 
 struct PollFd {
     i32 fd;

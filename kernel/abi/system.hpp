@@ -17,8 +17,8 @@ struct Utsname {
 static_assert(sizeof(Utsname) == 390);
 
 struct Sysinfo {
-    i64 uptime = 0;  // seconds
-    u64 loads[3] = {};  // times 65536
+    i64 uptime = 0;                                                                            // seconds
+    u64 loads[3] = {};                                                                         // times 65536
     u64 totalram = 0, freeram = 0, sharedram = 0, bufferram = 0, totalswap = 0, freeswap = 0;  // in mem_unit bytes
     u16 procs = 0;
     u16 padding = 0;
@@ -40,8 +40,9 @@ struct Itimerval {
 };
 inline constexpr i32 kITIMER_REAL = 0, kITIMER_VIRTUAL = 1, kITIMER_PROF = 2;
 
-inline constexpr i32 kCLOCK_REALTIME = 0, kCLOCK_MONOTONIC = 1, kCLOCK_PROCESS_CPUTIME_ID = 2, kCLOCK_THREAD_CPUTIME_ID = 3,
-                     kCLOCK_MONOTONIC_RAW = 4, kCLOCK_REALTIME_COARSE = 5, kCLOCK_MONOTONIC_COARSE = 6, kCLOCK_BOOTTIME = 7;
+inline constexpr i32 kCLOCK_REALTIME = 0, kCLOCK_MONOTONIC = 1, kCLOCK_PROCESS_CPUTIME_ID = 2,
+                     kCLOCK_THREAD_CPUTIME_ID = 3, kCLOCK_MONOTONIC_RAW = 4, kCLOCK_REALTIME_COARSE = 5,
+                     kCLOCK_MONOTONIC_COARSE = 6, kCLOCK_BOOTTIME = 7;
 inline constexpr i32 kTIMER_ABSTIME = 1;
 
 inline constexpr u32 kLINUX_REBOOT_MAGIC1 = 0xfee1dead, kLINUX_REBOOT_CMD_RESTART = 0x01234567,

@@ -40,7 +40,7 @@ constexpr u8 attribute_of(u8 colour) {
 }  // namespace
 
 bool VgaText::find() {
-    const Result<VirtAddr> mapped = mm::map_device(PhysAddr{0xb8000}, kColumns * kRows * sizeof(u16));
+    const Result<VirtAddr> mapped = mm::map_device(PhysAddr{0xb8000}, usize{kColumns} * kRows * sizeof(u16));
     if (!mapped) return false;
     cells_ = reinterpret_cast<volatile u16*>(mapped->raw);
     // Without a VGA nobody keeps what is written there.
@@ -54,7 +54,7 @@ bool VgaText::find() {
 }
 
 void VgaText::draw(u32 column, u32 row, std::span<const tty::Cell> cells) {
-    volatile u16* to = cells_ + row * kColumns + column;
+    volatile u16* to = cells_ + usize{row} * kColumns + column;
     for (const tty::Cell cell : cells) {
         const u32 attribute = attribute_of(cell.foreground()) | attribute_of(cell.background() & 7) << 4;
         *to = static_cast<u16>(code_of(cell.character()) | attribute << 8);

@@ -70,7 +70,7 @@ PipeInode::~PipeInode() {
 
 void PipeInode::free_pages(usize first) {
     for (usize i = first; i < kPages; ++i)
-        if (mm::Frame* frame = std::exchange(pages_[i], nullptr)) put_frame(*frame);
+        if (u8* page = std::exchange(pages_[i], nullptr)) put_frame(mm::frame_of_direct_map(page));
 }
 
 // ---- opening and closing
@@ -139,13 +139,16 @@ void pipe_init() {
 
 // ---- moving bytes
 
+// At least a byte is there, and wanted.
 Result<> PipeInode::copy_out(IoBuffer& buffer) {
-    while (used() != 0 && buffer.remaining() != 0) {
+    u64 left = std::min(buffer.remaining(), used());
+    do {
         const u64 in_page = head_ % mm::kPageSize;
-        const u64 count = std::min({buffer.remaining(), used(), mm::kPageSize - in_page});
-        TRY(buffer.put({bytes_of(*pages_[head_ / mm::kPageSize % kPages]) + in_page, count}));
+        const u64 count = std::min(left, mm::kPageSize - in_page);
+        TRY(buffer.put({pages_[head_ / mm::kPageSize % kPages] + in_page, count}));
         head_ += count;
-    }
+        left -= count;
+    } while (left != 0);
     if (used() == 0) {
         if (tail_ > mm::kPageSize) free_pages(1);
         head_ = tail_ = 0;
@@ -153,15 +156,19 @@ Result<> PipeInode::copy_out(IoBuffer& buffer) {
     return {};
 }
 
+// There is room for at least a byte, and one to write.
 Result<> PipeInode::copy_in(IoBuffer& buffer) {
-    while (room() != 0 && buffer.remaining() != 0) {
-        mm::Frame*& frame = pages_[tail_ / mm::kPageSize % kPages];
-        if (frame == nullptr) frame = TRY(mm::allocate_frame(mm::Zero::No));
+    u64 left = std::min(buffer.remaining(), room());
+    do {
+        u8*& page = pages_[tail_ / mm::kPageSize % kPages];
+        if (page == nullptr) [[unlikely]]
+            page = bytes_of(*TRY(mm::allocate_frame(mm::Zero::No)));
         const u64 in_page = tail_ % mm::kPageSize;
-        const u64 count = std::min({buffer.remaining(), room(), mm::kPageSize - in_page});
-        TRY(buffer.get({bytes_of(*frame) + in_page, count}));
+        const u64 count = std::min(left, mm::kPageSize - in_page);
+        TRY(buffer.get({page + in_page, count}));
         tail_ += count;
-    }
+        left -= count;
+    } while (left != 0);
     return {};
 }
 

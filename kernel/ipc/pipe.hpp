@@ -44,7 +44,7 @@ private:
     u64 head_ GUARDED_BY(lock) = 0, tail_ GUARDED_BY(lock) = 0;  // counted in bytes, never wrapping
     u32 readers_ GUARDED_BY(lock) = 0, writers_ GUARDED_BY(lock) = 0;
     u64 reader_opens_ GUARDED_BY(lock) = 0, writer_opens_ GUARDED_BY(lock) = 0;  // ever; what an open(2) waits for
-    mm::Frame* pages_[kPages] GUARDED_BY(lock) = {};
+    u8* pages_[kPages] GUARDED_BY(lock) = {};  // frames, by their place in the direct map
     sync::WaitQueue read_queue_, write_queue_, open_queue_, poll_queue_;
 };
 

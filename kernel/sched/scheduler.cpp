@@ -109,7 +109,10 @@ void switch_away(Reason reason) NO_THREAD_SAFETY_ANALYSIS {
     Entity& running = *queue.current.load(std::memory_order_relaxed);
     const bool is_idle = &running == &queue.idle;
     const bool runnable = stays_runnable(running, reason);
-    if (runnable && reason == Reason::Preempted && !queue.preempt_current) return queue.lock.unlock_irqs_off();
+    if (runnable && reason == Reason::Preempted && !queue.preempt_current) {
+        queue.update_tick(now);  // somebody may have come who has to wait for the end of the slice
+        return queue.lock.unlock_irqs_off();
+    }
     queue.preempt_current = false;
     if (reason == Reason::Yield) queue.fair.step_back(running);
 

@@ -29,10 +29,12 @@ bool Mutex::try_take(u64 me) {
     return false;
 }
 
-// Waits as long as the owner runs on another CPU. The owner's Entity is never touched, it may be gone at any moment: that CPU's
-// running thread is compared with it.
+// Waits while the owner runs on another CPU, but no longer than it costs to sleep and be woken: so the waiting costs at most
+// twice what it must, and a spinner that is always a little too late goes to where it is served in turn. The owner's
+// Entity is never touched, it may be gone at any moment: that CPU's running thread is compared with it.
 bool Mutex::spin(u64 me) {
-    for (;;) {
+    constexpr u32 kRounds = 100;
+    for (u32 round = 0; round < kRounds; ++round) {
         if (try_take(me)) return true;
         const CpuId cpu{owner_cpu_.load(std::memory_order_relaxed)};  // a hint: a wrong one only ends the spinning
         const u64 running = word_of(sched::running_on(cpu));
@@ -41,6 +43,7 @@ bool Mutex::spin(u64 me) {
         if (arch::local_load<&arch::CpuLocal::need_resched>() != 0) return false;
         arch::cpu_relax();
     }
+    return false;
 }
 
 void Mutex::lock(core::Site site) {

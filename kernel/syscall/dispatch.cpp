@@ -24,9 +24,7 @@ template <class T> T argument(u64 raw) {
     else
         return T{raw};
 }
-template <> Text argument<Text>(u64 raw) {
-    return Text{raw};
-}
+template <> Text argument<Text>(u64 raw) { return Text{raw}; }
 
 // What the table holds for a handler: takes the registers apart, puts the result together.
 template <auto Function> struct Adapter;
@@ -43,7 +41,8 @@ u64 missing(arch::TrapFrame& frame) {
     static constinit std::atomic<u64> reported[kTableSize / 64] = {};
     const u64 number = frame.syscall_number(), slot = number < kTableSize ? number : kTableSize - 1;
     const u64 bit = u64{1} << slot % 64;
-    if ((reported[slot / 64].fetch_or(bit, std::memory_order_relaxed) & bit) == 0)  // only the line in the log depends on it
+    if ((reported[slot / 64].fetch_or(bit, std::memory_order_relaxed) & bit) ==
+        0)  // only the line in the log depends on it
         log::info("system call {} is not implemented", number);
     return static_cast<u64>(-static_cast<i64>(Errno::kENOSYS));
 }
@@ -71,7 +70,7 @@ Description describe(u64 number) {
     case number: return {#name, #parameters};
 #include "kernel/syscall/table.def"
 #undef SYSCALL
-        default: return {};
+    default: return {};
     }
 }
 

@@ -134,7 +134,8 @@ Result<u64> sys_getdents64(Fd fd, Buffer buffer, UInt count) {
 
 // A page at a time through the kernel. What was read and could not be written is not taken from `in`.
 Result<u64> sys_sendfile(Fd out, Fd in, InOut<i64> offset, Size count) {
-    const fs::FileRef source = TRY(file_of(in)), target = TRY(file_of(out));
+    const fs::FileRef source = TRY(file_of(in))
+    , target = TRY(file_of(out));
     if (!source->readable() || !target->writable()) return fail(Errno::kEBADF);
     if (source->inode->kind != fs::InodeKind::Regular || (target->status_flags() & abi::kO_APPEND) != 0)
         return fail(Errno::kEINVAL);
@@ -173,9 +174,7 @@ Result<u64> sys_openat(DirFd directory, Path path, Flags flags, Mode mode) {
     return install(std::move(file), (flags & abi::kO_CLOEXEC) != 0);
 }
 
-Result<u64> sys_open(Path path, Flags flags, Mode mode) {
-    return sys_openat(abi::kAT_FDCWD, path, flags, mode);
-}
+Result<u64> sys_open(Path path, Flags flags, Mode mode) { return sys_openat(abi::kAT_FDCWD, path, flags, mode); }
 
 Result<u64> sys_creat(Path path, Mode mode) {
     return sys_openat(abi::kAT_FDCWD, path, abi::kO_CREAT | abi::kO_WRONLY | abi::kO_TRUNC, mode);
@@ -215,15 +214,11 @@ Result<u64> sys_pipe2(Out<i32> fds, Flags flags) {
     return 0;
 }
 
-Result<u64> sys_pipe(Out<i32> fds) {
-    return sys_pipe2(fds, 0);
-}
+Result<u64> sys_pipe(Out<i32> fds) { return sys_pipe2(fds, 0); }
 
 // ---- descriptors
 
-Result<u64> sys_dup(Fd fd) {
-    return install(TRY(process().files->get_any(fd)), false);
-}
+Result<u64> sys_dup(Fd fd) { return install(TRY(process().files->get_any(fd)), false); }
 
 Result<u64> sys_dup3(Fd old_fd, Fd new_fd, Flags flags) {
     if ((flags & ~abi::kO_CLOEXEC) != 0 || old_fd == new_fd) return fail(Errno::kEINVAL);
@@ -245,42 +240,47 @@ Result<u64> sys_fcntl(Fd fd, UInt command, Address argument) {
         command != abi::kF_SETFD && command != abi::kF_GETFL)
         return fail(Errno::kEBADF);
     switch (command) {
-        case abi::kF_DUPFD:
-        case abi::kF_DUPFD_CLOEXEC:
-            if (argument >= descriptor_limit()) return fail(Errno::kEINVAL);
-            return number(TRY(table.install(file, command == abi::kF_DUPFD_CLOEXEC, static_cast<int>(argument), descriptor_limit())));
-        case abi::kF_GETFD: return u64{TRY(table.cloexec(fd)) ? abi::kFD_CLOEXEC : 0};
-        case abi::kF_SETFD: TRY(table.set_cloexec(fd, (argument & abi::kFD_CLOEXEC) != 0)); return 0;
-        case abi::kF_GETFL:
-            return u64{file->status_flags() & ~(abi::kO_CREAT | abi::kO_EXCL | abi::kO_NOCTTY | abi::kO_TRUNC | abi::kO_CLOEXEC)};
-        case abi::kF_SETFL: {
-            constexpr u32 kChangeable = abi::kO_APPEND | abi::kO_NONBLOCK | abi::kO_DIRECT | abi::kO_NOATIME;
-            u32 old = file->status_flags();
-            // relaxed: see File::flags.
-            while (!file->flags.compare_exchange_weak(old, (old & ~kChangeable) | (static_cast<u32>(argument) & kChangeable),
-                                                      std::memory_order_relaxed)) {
-            }
-            return 0;
-        }
-        case abi::kF_GETPIPE_SZ:
-            if (file->inode->kind != fs::InodeKind::Fifo) return fail(Errno::kEBADF);
-            return u64{ipc::PipeInode::kCapacity};
-        default: return fail(Errno::kEINVAL);  // record locks, owners, seals: "not recognised by this kernel" (fcntl(2))
+    case abi::kF_DUPFD:
+    case abi::kF_DUPFD_CLOEXEC:
+        if (argument >= descriptor_limit()) return fail(Errno::kEINVAL);
+        return number(
+            TRY(table.install(file, command == abi::kF_DUPFD_CLOEXEC, static_cast<int>(argument), descriptor_limit())));
+    case abi::kF_GETFD:
+        return u64 {
+            TRY(table.cloexec(fd))
+            ? abi::kFD_CLOEXEC : 0
+        };
+    case abi::kF_SETFD: TRY(table.set_cloexec(fd, (argument & abi::kFD_CLOEXEC) != 0)); return 0;
+    case abi::kF_GETFL:
+        return u64{file->status_flags() &
+                   ~(abi::kO_CREAT | abi::kO_EXCL | abi::kO_NOCTTY | abi::kO_TRUNC | abi::kO_CLOEXEC)};
+    case abi::kF_SETFL: {
+        constexpr u32 kChangeable = abi::kO_APPEND | abi::kO_NONBLOCK | abi::kO_DIRECT | abi::kO_NOATIME;
+        u32 old = file->status_flags();
+        // relaxed: see File::flags.
+        while (!file->flags.compare_exchange_weak(
+            old, (old & ~kChangeable) | (static_cast<u32>(argument) & kChangeable), std::memory_order_relaxed)) {}
+        return 0;
+    }
+    case abi::kF_GETPIPE_SZ:
+        if (file->inode->kind != fs::InodeKind::Fifo) return fail(Errno::kEBADF);
+        return u64{ipc::PipeInode::kCapacity};
+    default: return fail(Errno::kEINVAL);  // record locks, owners, seals: "not recognised by this kernel" (fcntl(2))
     }
 }
 
 Result<u64> sys_ioctl(Fd fd, UInt request, Address argument) {
     const fs::FileRef file = TRY(file_of(fd));
     switch (request) {
-        case abi::kFIOCLEX: TRY(process().files->set_cloexec(fd, true)); return 0;
-        case abi::kFIONCLEX: TRY(process().files->set_cloexec(fd, false)); return 0;
-        case abi::kFIONBIO:
-            if (TRY(In<i32>(argument).load()) != 0)
-                file->flags.fetch_or(abi::kO_NONBLOCK, std::memory_order_relaxed);  // see File::flags
-            else
-                file->flags.fetch_and(~abi::kO_NONBLOCK, std::memory_order_relaxed);
-            return 0;
-        default: return file->ioctl(request, argument);
+    case abi::kFIOCLEX: TRY(process().files->set_cloexec(fd, true)); return 0;
+    case abi::kFIONCLEX: TRY(process().files->set_cloexec(fd, false)); return 0;
+    case abi::kFIONBIO:
+        if (TRY(In<i32>(argument).load()) != 0)
+            file->flags.fetch_or(abi::kO_NONBLOCK, std::memory_order_relaxed);  // see File::flags
+        else
+            file->flags.fetch_and(~abi::kO_NONBLOCK, std::memory_order_relaxed);
+        return 0;
+    default: return file->ioctl(request, argument);
     }
 }
 
@@ -301,13 +301,9 @@ Result<u64> sys_fsync(Fd fd) {
     return 0;
 }
 
-Result<u64> sys_fdatasync(Fd fd) {
-    return sys_fsync(fd);
-}
+Result<u64> sys_fdatasync(Fd fd) { return sys_fsync(fd); }
 
-Result<u64> sys_sync() {
-    return 0;
-}
+Result<u64> sys_sync() { return 0; }
 
 Result<u64> sys_syncfs(Fd fd) {
     TRY(file_of(fd));

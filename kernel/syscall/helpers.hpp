@@ -8,18 +8,12 @@
 namespace hd::syscall {
 
 // A number that is not negative, as a result.
-constexpr u64 number(i32 value) {
-    return static_cast<u64>(value);
-}
+constexpr u64 number(i32 value) { return static_cast<u64>(value); }
 
-inline task::Process& process() {
-    return task::current_process();
-}
+inline task::Process& process() { return task::current_process(); }
 
 // ---- files
-inline Result<fs::FileRef> file_of(Fd fd) {
-    return process().files->get(fd);
-}
+inline Result<fs::FileRef> file_of(Fd fd) { return process().files->get(fd); }
 inline u32 descriptor_limit() {
     return static_cast<u32>(std::min<u64>(process().limit(abi::kRLIMIT_NOFILE), fs::FdTable::kHardLimit));
 }
@@ -42,8 +36,6 @@ constexpr abi::Timeval timeval_of(Nanoseconds time) {
 abi::RUsage rusage_of(const task::Usage& usage);
 
 // ---- signals
-inline Result<> check_mask_size(Size size) {
-    return size == sizeof(u64) ? Result<>() : fail(Errno::kEINVAL);
-}
+inline Result<> check_mask_size(Size size) { return size == sizeof(u64) ? Result<>() : fail(Errno::kEINVAL); }
 
 }  // namespace hd::syscall

@@ -12,13 +12,9 @@ namespace {
 
 constexpr u32 kKeep = ~u32{0};  // -1: leave this id as it is
 
-const fs::Credentials& mine() {
-    return process().credentials;
-}
+const fs::Credentials& mine() { return process().credentials; }
 
-bool privileged() {
-    return mine().euid == 0;
-}
+bool privileged() { return mine().euid == 0; }
 
 // Changes the credentials in one step for readers from outside.
 template <class Change> Result<u64> change_credentials(Change change) {
@@ -32,12 +28,8 @@ struct Ids {
     u32 real, effective, saved;
     bool has(u32 id) const { return id == real || id == effective || id == saved; }
 };
-Ids users() {
-    return {mine().uid, mine().euid, mine().suid};
-}
-Ids groups() {
-    return {mine().gid, mine().egid, mine().sgid};
-}
+Ids users() { return {mine().uid, mine().euid, mine().suid}; }
+Ids groups() { return {mine().gid, mine().egid, mine().sgid}; }
 Result<u64> set_users(Ids ids) {
     return change_credentials([ids](fs::Credentials& who) {
         who.uid = ids.real;
@@ -93,30 +85,14 @@ Result<u64> get_three(Ids ids, Out<u32> real, Out<u32> effective, Out<u32> saved
 
 }  // namespace
 
-Result<u64> sys_getuid() {
-    return u64{mine().uid};
-}
-Result<u64> sys_geteuid() {
-    return u64{mine().euid};
-}
-Result<u64> sys_getgid() {
-    return u64{mine().gid};
-}
-Result<u64> sys_getegid() {
-    return u64{mine().egid};
-}
-Result<u64> sys_setuid(UInt uid) {
-    return set_users(TRY(set_one(users(), uid)));
-}
-Result<u64> sys_setgid(UInt gid) {
-    return set_groups(TRY(set_one(groups(), gid)));
-}
-Result<u64> sys_setreuid(UInt real, UInt effective) {
-    return set_users(TRY(set_two(users(), real, effective)));
-}
-Result<u64> sys_setregid(UInt real, UInt effective) {
-    return set_groups(TRY(set_two(groups(), real, effective)));
-}
+Result<u64> sys_getuid() { return u64{mine().uid}; }
+Result<u64> sys_geteuid() { return u64{mine().euid}; }
+Result<u64> sys_getgid() { return u64{mine().gid}; }
+Result<u64> sys_getegid() { return u64{mine().egid}; }
+Result<u64> sys_setuid(UInt uid) { return set_users(TRY(set_one(users(), uid))); }
+Result<u64> sys_setgid(UInt gid) { return set_groups(TRY(set_one(groups(), gid))); }
+Result<u64> sys_setreuid(UInt real, UInt effective) { return set_users(TRY(set_two(users(), real, effective))); }
+Result<u64> sys_setregid(UInt real, UInt effective) { return set_groups(TRY(set_two(groups(), real, effective))); }
 Result<u64> sys_setresuid(UInt real, UInt effective, UInt saved) {
     return set_users(TRY(set_three(users(), real, effective, saved)));
 }

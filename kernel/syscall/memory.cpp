@@ -7,12 +7,12 @@ namespace hd::syscall {
 
 namespace {
 
-mm::AddressSpace& space() {
-    return *process().space;
-}
+mm::AddressSpace& space() { return *process().space; }
 
 mm::Protection protection_of(u32 bits) {
-    return {.read = (bits & abi::kPROT_READ) != 0, .write = (bits & abi::kPROT_WRITE) != 0, .execute = (bits & abi::kPROT_EXEC) != 0};
+    return {.read = (bits & abi::kPROT_READ) != 0,
+            .write = (bits & abi::kPROT_WRITE) != 0,
+            .execute = (bits & abi::kPROT_EXEC) != 0};
 }
 
 constexpr u32 kProtections = abi::kPROT_READ | abi::kPROT_WRITE | abi::kPROT_EXEC | abi::kPROT_SEM;
@@ -30,7 +30,8 @@ Result<u64> sys_mmap(Address address, Size size, Flags protection, Flags flags, 
     const u64 start = static_cast<u64>(offset);
     const u32 type = flags & abi::kMAP_TYPE;
     if (start % mm::kPageSize != 0 || size == 0) return fail(Errno::kEINVAL);
-    if (type != abi::kMAP_SHARED && type != abi::kMAP_PRIVATE && type != abi::kMAP_SHARED_VALIDATE) return fail(Errno::kEINVAL);
+    if (type != abi::kMAP_SHARED && type != abi::kMAP_PRIVATE && type != abi::kMAP_SHARED_VALIDATE)
+        return fail(Errno::kEINVAL);
     if ((flags & abi::kMAP_HUGETLB) != 0) return fail(Errno::kENOMEM);  // there are no huge pages to be had
     mm::MapRequest request{.address = VirtAddr{address}, .size = size, .protection = protection_of(protection)};
     request.fixed = (flags & (abi::kMAP_FIXED | abi::kMAP_FIXED_NOREPLACE)) != 0;
@@ -47,7 +48,8 @@ Result<u64> sys_mmap(Address address, Size size, Flags protection, Flags flags, 
         request.source = TRY(file->map_source());
         request.offset = start;
     }
-    return TRY(space().map(request)).raw;
+    return TRY(space().map(request))
+    .raw;
 }
 
 Result<u64> sys_mprotect(Address address, Size size, Flags protection) {
@@ -63,14 +65,14 @@ Result<u64> sys_munmap(Address address, Size size) {
     return 0;
 }
 
-Result<u64> sys_brk(Address address) {
-    return space().set_break(VirtAddr{address}).raw;
-}
+Result<u64> sys_brk(Address address) { return space().set_break(VirtAddr{address}).raw; }
 
 Result<u64> sys_mremap(Address address, Size old_size, Size new_size, Flags flags, Address) {
     // MREMAP_FIXED and MREMAP_DONTUNMAP are not supported; EINVAL is what mremap(2) documents for flags it does not take.
-    if ((flags & ~abi::kMREMAP_MAYMOVE) != 0 || address % mm::kPageSize != 0 || new_size == 0) return fail(Errno::kEINVAL);
-    return TRY(space().remap(VirtAddr{address}, old_size, new_size, (flags & abi::kMREMAP_MAYMOVE) != 0)).raw;
+    if ((flags & ~abi::kMREMAP_MAYMOVE) != 0 || address % mm::kPageSize != 0 || new_size == 0)
+        return fail(Errno::kEINVAL);
+    return TRY(space().remap(VirtAddr{address}, old_size, new_size, (flags & abi::kMREMAP_MAYMOVE) != 0))
+    .raw;
 }
 
 // Mappings and files share their pages, and nothing is behind the files: there is nothing to write back.
@@ -88,19 +90,19 @@ Result<u64> sys_msync(Address address, Size size, Flags flags) {
 Result<u64> sys_madvise(Address address, Size size, Int advice) {
     if (address % mm::kPageSize != 0) return fail(Errno::kEINVAL);
     switch (advice) {
-        case abi::kMADV_DONTNEED:
-        case abi::kMADV_FREE:  // "may free": at once is allowed
-            if (size != 0) TRY(space().discard(VirtAddr{address}, size));
-            return 0;
-        case abi::kMADV_NORMAL:
-        case abi::kMADV_RANDOM:
-        case abi::kMADV_SEQUENTIAL:
-        case abi::kMADV_WILLNEED:
-        case abi::kMADV_HUGEPAGE:
-        case abi::kMADV_NOHUGEPAGE:
-        case abi::kMADV_DONTDUMP:
-        case abi::kMADV_DODUMP: return 0;  // advice only
-        default: return fail(Errno::kEINVAL);
+    case abi::kMADV_DONTNEED:
+    case abi::kMADV_FREE:  // "may free": at once is allowed
+        if (size != 0) TRY(space().discard(VirtAddr{address}, size));
+        return 0;
+    case abi::kMADV_NORMAL:
+    case abi::kMADV_RANDOM:
+    case abi::kMADV_SEQUENTIAL:
+    case abi::kMADV_WILLNEED:
+    case abi::kMADV_HUGEPAGE:
+    case abi::kMADV_NOHUGEPAGE:
+    case abi::kMADV_DONTDUMP:
+    case abi::kMADV_DODUMP: return 0;  // advice only
+    default: return fail(Errno::kEINVAL);
     }
 }
 

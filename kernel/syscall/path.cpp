@@ -15,17 +15,11 @@ namespace {
 
 using fs::FollowLast;
 
-const fs::Credentials& me() {
-    return process().credentials;
-}
+const fs::Credentials& me() { return process().credentials; }
 
-u32 masked(Mode mode) {
-    return mode & 07777 & ~process().fs->umask();
-}
+u32 masked(Mode mode) { return mode & 07777 & ~process().fs->umask(); }
 
-FollowLast follow(Flags flags) {
-    return (flags & abi::kAT_SYMLINK_NOFOLLOW) != 0 ? FollowLast::No : FollowLast::Yes;
-}
+FollowLast follow(Flags flags) { return (flags & abi::kAT_SYMLINK_NOFOLLOW) != 0 ? FollowLast::No : FollowLast::Yes; }
 
 Result<fs::DentryRef> dentry_at(DirFd directory, Path path, FollowLast last) {
     PathArgument buffer;
@@ -40,18 +34,16 @@ Result<fs::InodeRef> inode_at(DirFd directory, Path path, Flags flags) {
     if (name.empty()) {
         if ((flags & abi::kAT_EMPTY_PATH) == 0) return fail(Errno::kENOENT);
         if (directory == abi::kAT_FDCWD) return process().fs->working_directory()->inode;
-        return TRY(process().files->get_any(directory))->inode;
+        return TRY(process().files->get_any(directory))
+        ->inode;
     }
-    return TRY(fs::walk(TRY(walk_start(directory, name)), name, follow(flags)))->inode;
+    return TRY(fs::walk(TRY(walk_start(directory, name)), name, follow(flags)))
+    ->inode;
 }
 
-Result<> check_flags(Flags flags, Flags allowed) {
-    return (flags & ~allowed) == 0 ? Result<>() : fail(Errno::kEINVAL);
-}
+Result<> check_flags(Flags flags, Flags allowed) { return (flags & ~allowed) == 0 ? Result<>() : fail(Errno::kEINVAL); }
 
-Result<> check_root() {
-    return me().euid == 0 ? Result<>() : fail(Errno::kEPERM);
-}
+Result<> check_root() { return me().euid == 0 ? Result<>() : fail(Errno::kEPERM); }
 
 Result<u64> store_stat(fs::Inode& inode, Out<abi::Stat> result) {
     abi::Stat stat;
@@ -90,9 +82,7 @@ Result<u64> sys_newfstatat(DirFd directory, Path path, Out<abi::Stat> result, Fl
     return store_stat(*TRY(inode_at(directory, path, flags)), result);
 }
 
-Result<u64> sys_stat(Path path, Out<abi::Stat> result) {
-    return sys_newfstatat(abi::kAT_FDCWD, path, result, 0);
-}
+Result<u64> sys_stat(Path path, Out<abi::Stat> result) { return sys_newfstatat(abi::kAT_FDCWD, path, result, 0); }
 
 Result<u64> sys_lstat(Path path, Out<abi::Stat> result) {
     return sys_newfstatat(abi::kAT_FDCWD, path, result, abi::kAT_SYMLINK_NOFOLLOW);
@@ -120,28 +110,23 @@ Result<u64> sys_faccessat2(DirFd directory, Path path, Mode mode, Flags flags) {
     } else {
         fs::WalkStart start = TRY(walk_start(directory, name));
         start.who = &who;
-        inode = TRY(fs::walk(start, name, follow(flags)))->inode;
+        inode = TRY(fs::walk(start, name, follow(flags)))
+        ->inode;
     }
     if (mode != 0) TRY(inode->check_access(who, mode));
     return 0;
 }
 
-Result<u64> sys_faccessat(DirFd directory, Path path, Mode mode) {
-    return sys_faccessat2(directory, path, mode, 0);
-}
+Result<u64> sys_faccessat(DirFd directory, Path path, Mode mode) { return sys_faccessat2(directory, path, mode, 0); }
 
-Result<u64> sys_access(Path path, Mode mode) {
-    return sys_faccessat2(abi::kAT_FDCWD, path, mode, 0);
-}
+Result<u64> sys_access(Path path, Mode mode) { return sys_faccessat2(abi::kAT_FDCWD, path, mode, 0); }
 
 Result<u64> sys_fchmodat(DirFd directory, Path path, Mode mode) {
     TRY(fs::change_mode(*TRY(inode_at(directory, path, 0)), mode & 07777, me()));
     return 0;
 }
 
-Result<u64> sys_chmod(Path path, Mode mode) {
-    return sys_fchmodat(abi::kAT_FDCWD, path, mode);
-}
+Result<u64> sys_chmod(Path path, Mode mode) { return sys_fchmodat(abi::kAT_FDCWD, path, mode); }
 
 Result<u64> sys_fchmod(Fd fd, Mode mode) {
     TRY(fs::change_mode(*TRY(file_of(fd))->inode, mode & 07777, me()));
@@ -154,9 +139,7 @@ Result<u64> sys_fchownat(DirFd directory, Path path, UInt uid, UInt gid, Flags f
     return 0;
 }
 
-Result<u64> sys_chown(Path path, UInt uid, UInt gid) {
-    return sys_fchownat(abi::kAT_FDCWD, path, uid, gid, 0);
-}
+Result<u64> sys_chown(Path path, UInt uid, UInt gid) { return sys_fchownat(abi::kAT_FDCWD, path, uid, gid, 0); }
 
 Result<u64> sys_lchown(Path path, UInt uid, UInt gid) {
     return sys_fchownat(abi::kAT_FDCWD, path, uid, gid, abi::kAT_SYMLINK_NOFOLLOW);
@@ -180,7 +163,8 @@ Result<u64> sys_utimensat(DirFd directory, Path path, In<abi::Timespec> times, F
     if (path.address == 0) {
         if (flags != 0) return fail(Errno::kEINVAL);
         if (directory == abi::kAT_FDCWD) return fail(Errno::kEFAULT);
-        inode = TRY(file_of(directory))->inode;
+        inode = TRY(file_of(directory))
+        ->inode;
     } else {
         inode = TRY(inode_at(directory, path, flags));
     }
@@ -198,9 +182,7 @@ Result<u64> sys_truncate(Path path, Offset size) {
     return 0;
 }
 
-Result<u64> sys_umask(Mode mask) {
-    return u64{process().fs->set_umask(mask)};
-}
+Result<u64> sys_umask(Mode mask) { return u64{process().fs->set_umask(mask)}; }
 
 // ---- directories as places
 
@@ -208,9 +190,7 @@ Result<u64> sys_chdir(Path path) {
     return set_working_directory(TRY(dentry_at(abi::kAT_FDCWD, path, FollowLast::Yes)));
 }
 
-Result<u64> sys_fchdir(Fd fd) {
-    return set_working_directory(TRY(process().files->get_any(fd))->dentry);
-}
+Result<u64> sys_fchdir(Fd fd) { return set_working_directory(TRY(process().files->get_any(fd))->dentry); }
 
 Result<u64> sys_chroot(Path path) {
     const fs::DentryRef dentry = TRY(dentry_at(abi::kAT_FDCWD, path, FollowLast::Yes));
@@ -243,9 +223,7 @@ Result<u64> sys_mkdirat(DirFd directory, Path path, Mode mode) {
     return 0;
 }
 
-Result<u64> sys_mkdir(Path path, Mode mode) {
-    return sys_mkdirat(abi::kAT_FDCWD, path, mode);
-}
+Result<u64> sys_mkdir(Path path, Mode mode) { return sys_mkdirat(abi::kAT_FDCWD, path, mode); }
 
 Result<u64> sys_mknodat(DirFd directory, Path path, Mode mode, Long device) {
     PathArgument buffer;
@@ -255,13 +233,12 @@ Result<u64> sys_mknodat(DirFd directory, Path path, Mode mode, Long device) {
     if (!kind || kind == fs::InodeKind::Symlink) return fail(Errno::kEINVAL);
     const bool is_device = kind == fs::InodeKind::CharacterDevice || kind == fs::InodeKind::BlockDevice;
     if (is_device) TRY(check_root());
-    TRY(fs::make_node(TRY(walk_start(directory, name)), name, *kind, masked(mode), is_device ? static_cast<u32>(device) : 0));
+    TRY(fs::make_node(TRY(walk_start(directory, name)), name, *kind, masked(mode),
+                      is_device ? static_cast<u32>(device) : 0));
     return 0;
 }
 
-Result<u64> sys_mknod(Path path, Mode mode, Long device) {
-    return sys_mknodat(abi::kAT_FDCWD, path, mode, device);
-}
+Result<u64> sys_mknod(Path path, Mode mode, Long device) { return sys_mknodat(abi::kAT_FDCWD, path, mode, device); }
 
 Result<u64> sys_unlinkat(DirFd directory, Path path, Flags flags) {
     TRY(check_flags(flags, abi::kAT_REMOVEDIR));
@@ -272,13 +249,9 @@ Result<u64> sys_unlinkat(DirFd directory, Path path, Flags flags) {
     return 0;
 }
 
-Result<u64> sys_unlink(Path path) {
-    return sys_unlinkat(abi::kAT_FDCWD, path, 0);
-}
+Result<u64> sys_unlink(Path path) { return sys_unlinkat(abi::kAT_FDCWD, path, 0); }
 
-Result<u64> sys_rmdir(Path path) {
-    return sys_unlinkat(abi::kAT_FDCWD, path, abi::kAT_REMOVEDIR);
-}
+Result<u64> sys_rmdir(Path path) { return sys_unlinkat(abi::kAT_FDCWD, path, abi::kAT_REMOVEDIR); }
 
 Result<u64> sys_renameat2(DirFd old_directory, Path old_path, DirFd new_directory, Path new_path, Flags flags) {
     TwoPaths paths;
@@ -317,9 +290,7 @@ Result<u64> sys_symlinkat(Path target, DirFd directory, Path path) {
     return 0;
 }
 
-Result<u64> sys_symlink(Path target, Path path) {
-    return sys_symlinkat(target, abi::kAT_FDCWD, path);
-}
+Result<u64> sys_symlink(Path target, Path path) { return sys_symlinkat(target, abi::kAT_FDCWD, path); }
 
 Result<u64> sys_readlinkat(DirFd directory, Path path, Buffer buffer, Size size) {
     if (static_cast<i32>(size) <= 0) return fail(Errno::kEINVAL);

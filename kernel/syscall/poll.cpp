@@ -17,7 +17,7 @@ namespace {
 struct Watched {
     fs::FileRef file;
     Fd fd = -1;
-    u32 events = 0;   // what is wanted
+    u32 events = 0;  // what is wanted
     u32 found = 0;
 };
 
@@ -125,12 +125,14 @@ Result<u64> poll_until(InOut<abi::PollFd> fds, UInt count, Nanoseconds deadline)
     }
     const usize ready = TRY(wait_for(files.all(), deadline));
     for (usize i = 0; i < count; ++i)
-        TRY(Out<i16>((fds + i).address() + offsetof(abi::PollFd, revents)).store(static_cast<i16>(files.items[i].found)));
+        TRY(Out<i16>((fds + i).address() + offsetof(abi::PollFd, revents))
+                .store(static_cast<i16>(files.items[i].found)));
     return ready;
 }
 
 Result<u64> resume_poll(task::RestartBlock& block) {
-    auto result = poll_until(InOut<abi::PollFd>(block.arguments[0]), static_cast<UInt>(block.arguments[1]), block.deadline);
+    auto result =
+        poll_until(InOut<abi::PollFd>(block.arguments[0]), static_cast<UInt>(block.arguments[1]), block.deadline);
     if (!result && result.error() == Errno::kERESTARTNOHAND) return fail(Errno::kERESTART_RESTARTBLOCK);
     return result;
 }
@@ -159,7 +161,8 @@ struct SelectSets {
     }
     bool has(usize set, usize fd) const { return (bits.items[set * words + fd / 64] >> fd % 64 & 1) != 0; }
     u32 events(usize fd) const {
-        return (has(0, fd) ? kSelectReadable : 0) | (has(1, fd) ? kSelectWritable : 0) | (has(2, fd) ? abi::kPOLLPRI : 0);
+        return (has(0, fd) ? kSelectReadable : 0) | (has(1, fd) ? kSelectWritable : 0) |
+               (has(2, fd) ? abi::kPOLLPRI : 0);
     }
     Result<> store() {
         for (usize set = 0; set < 3; ++set)
@@ -168,7 +171,8 @@ struct SelectSets {
     }
 };
 
-Result<u64> select_until(Int count, InOut<u64> readable, InOut<u64> writable, InOut<u64> exceptional, Nanoseconds deadline) {
+Result<u64> select_until(Int count, InOut<u64> readable, InOut<u64> writable, InOut<u64> exceptional,
+                         Nanoseconds deadline) {
     if (count < 0) return fail(Errno::kEINVAL);
     SelectSets sets;
     TRY(sets.load(count, readable, writable, exceptional));
@@ -211,9 +215,7 @@ Result<Nanoseconds> deadline_from(InOut<abi::Timespec> timeout) {
     return timeout ? deadline_after(TRY(duration_from(timeout))) : Nanoseconds::max();
 }
 
-bool interrupted(const Result<u64>& result) {
-    return !result && result.error() == Errno::kERESTARTNOHAND;
-}
+bool interrupted(const Result<u64>& result) { return !result && result.error() == Errno::kERESTARTNOHAND; }
 
 }  // namespace
 

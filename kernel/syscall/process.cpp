@@ -16,17 +16,11 @@ namespace hd::syscall {
 using task::current_process;
 using task::current_thread;
 
-Result<u64> sys_getpid() {
-    return number(current_process().pid());
-}
+Result<u64> sys_getpid() { return number(current_process().pid()); }
 
-Result<u64> sys_gettid() {
-    return number(current_thread().number());
-}
+Result<u64> sys_gettid() { return number(current_thread().number()); }
 
-Result<u64> sys_getppid() {
-    return number(current_process().parent_pid());
-}
+Result<u64> sys_getppid() { return number(current_process().parent_pid()); }
 
 // ---- creation and programs
 
@@ -42,9 +36,7 @@ Result<u64> sys_clone(Size flags, Address stack, Address parent_tid, Address chi
     return number(TRY(task::clone(request)));
 }
 
-Result<u64> sys_fork() {
-    return number(TRY(task::clone({.exit_signal = abi::kSIGCHLD})));
-}
+Result<u64> sys_fork() { return number(TRY(task::clone({.exit_signal = abi::kSIGCHLD}))); }
 
 Result<u64> sys_vfork() {
     return number(TRY(task::clone({.flags = abi::kCLONE_VM | abi::kCLONE_VFORK, .exit_signal = abi::kSIGCHLD})));
@@ -53,7 +45,10 @@ Result<u64> sys_vfork() {
 Result<u64> sys_execve(Path path, Address arguments, Address environment) {
     PathArgument buffer;
     const u64 limit = task::argument_limit();
-    task::Program program{.path = TRY(buffer.load(path)), .arguments = {}, .environment = {}};
+    task::Program program {
+        .path = TRY(buffer.load(path))
+        , .arguments = {}, .environment = {}
+    };
     TRY(program.arguments.append_user_array(arguments, limit));
     const u64 taken = program.arguments.size() + program.arguments.count() * sizeof(u64);
     TRY(program.environment.append_user_array(environment, limit - std::min(limit, taken)));
@@ -61,13 +56,9 @@ Result<u64> sys_execve(Path path, Address arguments, Address environment) {
     return 0;
 }
 
-Result<u64> sys_exit(Int status) {
-    task::exit_this_thread(status);
-}
+Result<u64> sys_exit(Int status) { task::exit_this_thread(status); }
 
-Result<u64> sys_exit_group(Int status) {
-    task::exit_this_process(status);
-}
+Result<u64> sys_exit_group(Int status) { task::exit_this_process(status); }
 
 Result<u64> sys_set_tid_address(Address word) {
     current_thread().clear_child_tid = word;
@@ -92,13 +83,14 @@ Result<u64> sys_get_robust_list(PidArg thread, Out<u64> head, Out<u64> size) {
 // ---- waiting
 
 Result<u64> sys_wait4(PidArg pid, Out<i32> status, Flags options, Out<abi::RUsage> usage) {
-    constexpr u32 kAllowed = abi::kWNOHANG | abi::kWUNTRACED | abi::kWCONTINUED | abi::k__WNOTHREAD | abi::k__WCLONE | abi::k__WALL;
+    constexpr u32 kAllowed =
+        abi::kWNOHANG | abi::kWUNTRACED | abi::kWCONTINUED | abi::k__WNOTHREAD | abi::k__WCLONE | abi::k__WALL;
     if ((options & ~kAllowed) != 0) return fail(Errno::kEINVAL);
     if (pid == INT32_MIN) return fail(Errno::kESRCH);
     task::WaitRequest request{.options = options | abi::kWEXITED};
     if (pid > 0) request = {abi::kP_PID, pid, request.options};
     if (pid < -1) request = {abi::kP_PGID, -pid, request.options};
-    if (pid == 0) request = {abi::kP_PGID, TRY(task::group_id(0)), request.options};
+    if (pid == 0) request = { abi::kP_PGID, TRY(task::group_id(0)), request.options };
     const task::WaitAnswer answer = TRY(task::wait_for_child(request));
     if (answer.pid == 0) return 0;
     if (status) TRY(status.store(answer.status));
@@ -137,27 +129,17 @@ Result<u64> sys_setpgid(PidArg pid, PidArg group) {
     return 0;
 }
 
-Result<u64> sys_getpgrp() {
-    return number(TRY(task::group_id(0)));
-}
+Result<u64> sys_getpgrp() { return number(TRY(task::group_id(0))); }
 
-Result<u64> sys_getpgid(PidArg pid) {
-    return number(TRY(task::group_id(pid)));
-}
+Result<u64> sys_getpgid(PidArg pid) { return number(TRY(task::group_id(pid))); }
 
-Result<u64> sys_setsid() {
-    return number(TRY(task::new_session()));
-}
+Result<u64> sys_setsid() { return number(TRY(task::new_session())); }
 
-Result<u64> sys_getsid(PidArg pid) {
-    return number(TRY(task::session_id(pid)));
-}
+Result<u64> sys_getsid(PidArg pid) { return number(TRY(task::session_id(pid))); }
 
 // ---- odds and ends
 
-Result<u64> sys_arch_prctl(Int code, Address address) {
-    return arch::arch_prctl(static_cast<u64>(code), address);
-}
+Result<u64> sys_arch_prctl(Int code, Address address) { return arch::arch_prctl(static_cast<u64>(code), address); }
 
 static Result<u64> set_name(Address from) {
     char name[sizeof(sched::Entity::name)] = {};
@@ -175,32 +157,32 @@ Result<u64> sys_prctl(Int option, Address argument2, Address argument3, Address 
     task::Process& process = self.process();
     const bool rest_is_zero = argument3 == 0 && argument4 == 0 && argument5 == 0;
     switch (option) {
-        case abi::kPR_SET_NAME: return set_name(argument2);
-        case abi::kPR_GET_NAME: TRY(mm::copy_to_user(argument2, self.name, sizeof(self.name))); return 0;
-        case abi::kPR_SET_PDEATHSIG:
-            if (argument2 > abi::kSignalCount) return fail(Errno::kEINVAL);
-            process.parent_death_signal = static_cast<int>(argument2);
-            return 0;
-        case abi::kPR_GET_PDEATHSIG: TRY(Out<i32>(argument2).store(process.parent_death_signal)); return 0;
-        case abi::kPR_SET_DUMPABLE:
-            if (argument2 > 1) return fail(Errno::kEINVAL);
-            process.dumpable = argument2 != 0;
-            return 0;
-        case abi::kPR_GET_DUMPABLE: return u64{process.dumpable};
-        case abi::kPR_SET_CHILD_SUBREAPER: process.subreaper = argument2 != 0; return 0;
-        case abi::kPR_GET_CHILD_SUBREAPER: TRY(Out<i32>(argument2).store(process.subreaper)); return 0;
-        case abi::kPR_SET_NO_NEW_PRIVS:
-            if (argument2 != 1 || !rest_is_zero) return fail(Errno::kEINVAL);
-            process.no_new_privileges = true;
-            return 0;
-        case abi::kPR_GET_NO_NEW_PRIVS:
-            if (argument2 != 0 || !rest_is_zero) return fail(Errno::kEINVAL);
-            return u64{process.no_new_privileges};
-        case abi::kPR_SET_TIMERSLACK:
-            self.timer_slack = Nanoseconds{argument2 == 0 ? 50'000 : static_cast<i64>(argument2)};
-            return 0;
-        case abi::kPR_GET_TIMERSLACK: return static_cast<u64>(self.timer_slack.raw);
-        default: return fail(Errno::kEINVAL);
+    case abi::kPR_SET_NAME: return set_name(argument2);
+    case abi::kPR_GET_NAME: TRY(mm::copy_to_user(argument2, self.name, sizeof(self.name))); return 0;
+    case abi::kPR_SET_PDEATHSIG:
+        if (argument2 > abi::kSignalCount) return fail(Errno::kEINVAL);
+        process.parent_death_signal = static_cast<int>(argument2);
+        return 0;
+    case abi::kPR_GET_PDEATHSIG: TRY(Out<i32>(argument2).store(process.parent_death_signal)); return 0;
+    case abi::kPR_SET_DUMPABLE:
+        if (argument2 > 1) return fail(Errno::kEINVAL);
+        process.dumpable = argument2 != 0;
+        return 0;
+    case abi::kPR_GET_DUMPABLE: return u64{process.dumpable};
+    case abi::kPR_SET_CHILD_SUBREAPER: process.subreaper = argument2 != 0; return 0;
+    case abi::kPR_GET_CHILD_SUBREAPER: TRY(Out<i32>(argument2).store(process.subreaper)); return 0;
+    case abi::kPR_SET_NO_NEW_PRIVS:
+        if (argument2 != 1 || !rest_is_zero) return fail(Errno::kEINVAL);
+        process.no_new_privileges = true;
+        return 0;
+    case abi::kPR_GET_NO_NEW_PRIVS:
+        if (argument2 != 0 || !rest_is_zero) return fail(Errno::kEINVAL);
+        return u64{process.no_new_privileges};
+    case abi::kPR_SET_TIMERSLACK:
+        self.timer_slack = Nanoseconds{argument2 == 0 ? 50'000 : static_cast<i64>(argument2)};
+        return 0;
+    case abi::kPR_GET_TIMERSLACK: return static_cast<u64>(self.timer_slack.raw);
+    default: return fail(Errno::kEINVAL);
     }
 }
 

@@ -30,17 +30,18 @@ bool may_change(const task::Process& other) {
 
 Result<sched::Policy> policy_of(Int number) {
     switch (number) {
-        case abi::kSCHED_OTHER: return sched::Policy::Normal;
-        case abi::kSCHED_FIFO: return sched::Policy::Fifo;
-        case abi::kSCHED_RR: return sched::Policy::RoundRobin;
-        case abi::kSCHED_BATCH: return sched::Policy::Batch;
-        case abi::kSCHED_IDLE: return sched::Policy::Idle;
-        default: return fail(Errno::kEINVAL);
+    case abi::kSCHED_OTHER: return sched::Policy::Normal;
+    case abi::kSCHED_FIFO: return sched::Policy::Fifo;
+    case abi::kSCHED_RR: return sched::Policy::RoundRobin;
+    case abi::kSCHED_BATCH: return sched::Policy::Batch;
+    case abi::kSCHED_IDLE: return sched::Policy::Idle;
+    default: return fail(Errno::kEINVAL);
     }
 }
 
 Int number_of(sched::Policy policy) {
-    constexpr Int kNumbers[] = {abi::kSCHED_OTHER, abi::kSCHED_FIFO, abi::kSCHED_RR, abi::kSCHED_BATCH, abi::kSCHED_IDLE};
+    constexpr Int kNumbers[] = {abi::kSCHED_OTHER, abi::kSCHED_FIFO, abi::kSCHED_RR, abi::kSCHED_BATCH,
+                                abi::kSCHED_IDLE};
     return kNumbers[static_cast<usize>(policy)];
 }
 
@@ -48,8 +49,8 @@ Result<> change_policy(Thread& thread, sched::Policy policy, Int priority) {
     const bool realtime = policy == sched::Policy::Fifo || policy == sched::Policy::RoundRobin;
     if (realtime ? priority < 1 || priority > 99 : priority != 0) return fail(Errno::kEINVAL);
     if (!may_change(thread.process())) return fail(Errno::kEPERM);
-    const bool allowed = process().credentials.euid == 0 ||
-                         static_cast<u64>(priority) <= thread.process().limit(abi::kRLIMIT_RTPRIO);
+    const bool allowed =
+        process().credentials.euid == 0 || static_cast<u64>(priority) <= thread.process().limit(abi::kRLIMIT_RTPRIO);
     if (realtime && !allowed) return fail(Errno::kEPERM);
     return sched::set_policy(thread, policy, static_cast<u8>(priority));
 }

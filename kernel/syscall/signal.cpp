@@ -22,10 +22,10 @@ Result<u64> sys_rt_sigprocmask(Int how, In<u64> mask, Out<u64> old_mask, Size ma
     if (mask) {
         const u64 bits = TRY(mask.load());
         switch (how) {
-            case abi::kSIG_BLOCK: task::set_blocked(old | bits); break;
-            case abi::kSIG_UNBLOCK: task::set_blocked(old & ~bits); break;
-            case abi::kSIG_SETMASK: task::set_blocked(bits); break;
-            default: return fail(Errno::kEINVAL);
+        case abi::kSIG_BLOCK: task::set_blocked(old | bits); break;
+        case abi::kSIG_UNBLOCK: task::set_blocked(old & ~bits); break;
+        case abi::kSIG_SETMASK: task::set_blocked(bits); break;
+        default: return fail(Errno::kEINVAL);
         }
     }
     if (old_mask) TRY(old_mask.store(old));
@@ -47,9 +47,7 @@ Result<u64> sys_rt_sigreturn() {
     return self.frame().result();
 }
 
-Result<u64> sys_pause() {
-    return task::suspend(task::current_thread().blocked);
-}
+Result<u64> sys_pause() { return task::suspend(task::current_thread().blocked); }
 
 Result<u64> sys_rt_sigsuspend(In<u64> mask, Size mask_size) {
     TRY(check_mask_size(mask_size));

@@ -5,7 +5,6 @@
 #include <new>
 
 #include "kernel/core/log.hpp"
-#include "kernel/fs/procfs/procfs.hpp"
 #include "kernel/core/uts.hpp"
 #include "kernel/fs/procfs/procfs.hpp"
 #include "kernel/mm/phys/frame.hpp"
@@ -17,9 +16,7 @@ namespace hd::syscall {
 
 namespace {
 
-Result<> check_root() {
-    return process().credentials.euid == 0 ? Result<>() : fail(Errno::kEPERM);
-}
+Result<> check_root() { return process().credentials.euid == 0 ? Result<>() : fail(Errno::kEPERM); }
 
 Result<u64> set_name(Result<> (*set)(std::string_view), Buffer from, Int size) {
     TRY(check_root());
@@ -37,13 +34,9 @@ Result<u64> sys_uname(Out<abi::Utsname> names) {
     return 0;
 }
 
-Result<u64> sys_sethostname(Buffer name, Int size) {
-    return set_name(core::set_host_name, name, size);
-}
+Result<u64> sys_sethostname(Buffer name, Int size) { return set_name(core::set_host_name, name, size); }
 
-Result<u64> sys_setdomainname(Buffer name, Int size) {
-    return set_name(core::set_domain_name, name, size);
-}
+Result<u64> sys_setdomainname(Buffer name, Int size) { return set_name(core::set_domain_name, name, size); }
 
 Result<u64> sys_sysinfo(Out<abi::Sysinfo> info) {
     const mm::FrameCounts frames = mm::frame_counts();
@@ -62,25 +55,25 @@ Result<u64> sys_syslog(Int action, Buffer buffer, Int size) {
     constexpr usize kMost = 64 * 1024;
     if (action != abi::kSYSLOG_ACTION_READ_ALL && action != abi::kSYSLOG_ACTION_SIZE_BUFFER) TRY(check_root());
     switch (action) {
-        case abi::kSYSLOG_ACTION_READ_ALL: {
-            if (size < 0) return fail(Errno::kEINVAL);
-            const usize room = std::min(static_cast<usize>(size), kMost);
-            if (room == 0) return 0;
-            const std::unique_ptr<char[]> text(new (std::nothrow) char[room]);
-            if (!text) return fail(Errno::kENOMEM);
-            const usize length = log::read_tail({text.get(), room});
-            TRY(mm::copy_to_user(buffer.address, text.get(), length));
-            return length;
-        }
-        case abi::kSYSLOG_ACTION_CONSOLE_OFF: log::set_console_level(log::Level::Error); return 0;
-        case abi::kSYSLOG_ACTION_CONSOLE_ON: log::set_console_level(log::Level::Info); return 0;
-        case abi::kSYSLOG_ACTION_CONSOLE_LEVEL:
-            if (size < 1 || size > 8) return fail(Errno::kEINVAL);
-            log::set_console_level(static_cast<log::Level>(std::max(size - 1, 3)));  // lines below the level are shown
-            return 0;
-        case abi::kSYSLOG_ACTION_SIZE_UNREAD:
-        case abi::kSYSLOG_ACTION_SIZE_BUFFER: return log::size();
-        default: return fail(Errno::kEINVAL);
+    case abi::kSYSLOG_ACTION_READ_ALL: {
+        if (size < 0) return fail(Errno::kEINVAL);
+        const usize room = std::min(static_cast<usize>(size), kMost);
+        if (room == 0) return 0;
+        const std::unique_ptr<char[]> text(new (std::nothrow) char[room]);
+        if (!text) return fail(Errno::kENOMEM);
+        const usize length = log::read_tail({text.get(), room});
+        TRY(mm::copy_to_user(buffer.address, text.get(), length));
+        return length;
+    }
+    case abi::kSYSLOG_ACTION_CONSOLE_OFF: log::set_console_level(log::Level::Error); return 0;
+    case abi::kSYSLOG_ACTION_CONSOLE_ON: log::set_console_level(log::Level::Info); return 0;
+    case abi::kSYSLOG_ACTION_CONSOLE_LEVEL:
+        if (size < 1 || size > 8) return fail(Errno::kEINVAL);
+        log::set_console_level(static_cast<log::Level>(std::max(size - 1, 3)));  // lines below the level are shown
+        return 0;
+    case abi::kSYSLOG_ACTION_SIZE_UNREAD:
+    case abi::kSYSLOG_ACTION_SIZE_BUFFER: return log::size();
+    default: return fail(Errno::kEINVAL);
     }
 }
 
@@ -91,14 +84,14 @@ Result<u64> sys_reboot(UInt magic1, UInt magic2, UInt command, Address) {
             std::end(abi::kLinuxRebootMagic2))
         return fail(Errno::kEINVAL);
     switch (command) {
-        case abi::kLINUX_REBOOT_CMD_CAD_ON:
-        case abi::kLINUX_REBOOT_CMD_CAD_OFF: return 0;  // there is no Ctrl-Alt-Delete to switch
-        case abi::kLINUX_REBOOT_CMD_RESTART: log::info("restarting"); arch::reboot();
-        case abi::kLINUX_REBOOT_CMD_HALT:  // an emulated machine that only halts is of no use to anybody
-        case abi::kLINUX_REBOOT_CMD_POWER_OFF:
-            log::info("heddle: exit status {}", fs::exit_status());  // tools/qemu.py ends with it
-            arch::power_off(arch::ExitStatus::Success);
-        default: return fail(Errno::kEINVAL);
+    case abi::kLINUX_REBOOT_CMD_CAD_ON:
+    case abi::kLINUX_REBOOT_CMD_CAD_OFF: return 0;  // there is no Ctrl-Alt-Delete to switch
+    case abi::kLINUX_REBOOT_CMD_RESTART: log::info("restarting"); arch::reboot();
+    case abi::kLINUX_REBOOT_CMD_HALT:  // an emulated machine that only halts is of no use to anybody
+    case abi::kLINUX_REBOOT_CMD_POWER_OFF:
+        log::info("heddle: exit status {}", fs::exit_status());  // tools/qemu.py ends with it
+        arch::power_off(arch::ExitStatus::Success);
+    default: return fail(Errno::kEINVAL);
     }
 }
 
@@ -112,7 +105,8 @@ Result<u64> sys_getrandom(Buffer buffer, Size size, Flags flags) {
     for (u64 done = 0; done < size; done += sizeof(chunk)) {
         const usize part = std::min<u64>(sizeof(chunk), size - done);
         arch::hardware_random(chunk, part);
-        if (!mm::copy_to_user(buffer.address + done, chunk, part)) return done != 0 ? Result<u64>(done) : fail(Errno::kEFAULT);
+        if (!mm::copy_to_user(buffer.address + done, chunk, part))
+            return done != 0 ? Result<u64>(done) : fail(Errno::kEFAULT);
         if (task::signal_pending(task::current_thread()) && done + part < size) return done + part;
     }
     return size;

@@ -12,24 +12,22 @@ namespace {
 
 constexpr i64 kTickLength = 1'000'000'000 / abi::kUserHz;
 
-i64 ticks(Nanoseconds time) {
-    return time.raw / kTickLength;
-}
+i64 ticks(Nanoseconds time) { return time.raw / kTickLength; }
 
 Result<Nanoseconds> read_clock(Int clock) {
     switch (clock) {
-        case abi::kCLOCK_REALTIME:
-        case abi::kCLOCK_REALTIME_COARSE: return time::wall_clock();
-        case abi::kCLOCK_MONOTONIC:
-        case abi::kCLOCK_MONOTONIC_RAW:
-        case abi::kCLOCK_MONOTONIC_COARSE:
-        case abi::kCLOCK_BOOTTIME: return time::now();
-        case abi::kCLOCK_PROCESS_CPUTIME_ID: {
-            const task::Usage usage = process().usage();
-            return usage.user + usage.system;
-        }
-        case abi::kCLOCK_THREAD_CPUTIME_ID: return task::cpu_time_of(task::current_thread());
-        default: return fail(Errno::kEINVAL);
+    case abi::kCLOCK_REALTIME:
+    case abi::kCLOCK_REALTIME_COARSE: return time::wall_clock();
+    case abi::kCLOCK_MONOTONIC:
+    case abi::kCLOCK_MONOTONIC_RAW:
+    case abi::kCLOCK_MONOTONIC_COARSE:
+    case abi::kCLOCK_BOOTTIME: return time::now();
+    case abi::kCLOCK_PROCESS_CPUTIME_ID: {
+        const task::Usage usage = process().usage();
+        return usage.user + usage.system;
+    }
+    case abi::kCLOCK_THREAD_CPUTIME_ID: return task::cpu_time_of(task::current_thread());
+    default: return fail(Errno::kEINVAL);
     }
 }
 
@@ -106,7 +104,8 @@ Result<u64> sys_clock_nanosleep(Int clock, Flags flags, In<abi::Timespec> time, 
     const Nanoseconds wanted = TRY(duration_from(time));
     if ((flags & abi::kTIMER_ABSTIME) == 0) return sleep_for(wanted, rest);
     // Linux: a change of the wall clock moves the end of a sleep; here the end is fixed when the sleep begins.
-    const Nanoseconds deadline = wall && wanted != Nanoseconds::max() ? wanted - time::wall_clock() + time::now() : wanted;
+    const Nanoseconds deadline =
+        wall && wanted != Nanoseconds::max() ? wanted - time::wall_clock() + time::now() : wanted;
     return sleep_until(deadline) == sync::WaitResult::TimedOut ? Result<u64>(0) : fail(Errno::kERESTARTNOHAND);
 }
 
@@ -143,7 +142,8 @@ Result<u64> sys_setitimer(Int which, In<abi::Itimerval> value, Out<abi::Itimerva
 Result<u64> sys_alarm(UInt after) {
     const Nanoseconds left = task::set_real_timer(process(), {seconds(after), {}}).value;
     if (left.raw == 0) return 0;
-    return static_cast<u64>(std::max<i64>((left.raw + 500'000'000) / 1'000'000'000, 1));  // rounded, but never to "none"
+    return static_cast<u64>(
+        std::max<i64>((left.raw + 500'000'000) / 1'000'000'000, 1));  // rounded, but never to "none"
 }
 
 // ---- what was used

@@ -20,11 +20,11 @@
 namespace hd::syscall {
 
 using Fd = i32;
-using DirFd = i32;   // a directory, or AT_FDCWD
+using DirFd = i32;  // a directory, or AT_FDCWD
 using PidArg = i32;
 using Signo = i32;
-using Mode = u32;    // permissions and the like: octal
-using Flags = u32;   // bits
+using Mode = u32;   // permissions and the like: octal
+using Flags = u32;  // bits
 using Int = i32;
 using UInt = u32;
 using Long = i64;
@@ -40,8 +40,8 @@ template <class T> using InOut = mm::UserPtr<T>;
 struct Text {  // a NUL-terminated string
     u64 address;
 };
-struct Path : Text {};   // one that names a file
-struct Buffer {          // bytes; the next argument is their number
+struct Path : Text {};  // one that names a file
+struct Buffer {         // bytes; the next argument is their number
     u64 address;
 };
 

@@ -14,9 +14,9 @@ namespace hd::task {
 
 namespace {
 
-constexpr u64 kSupported = abi::kCLONE_VM | abi::kCLONE_FS | abi::kCLONE_FILES | abi::kCLONE_VFORK | abi::kCLONE_SETTLS |
-                           abi::kCLONE_PARENT_SETTID | abi::kCLONE_CHILD_CLEARTID | abi::kCLONE_CHILD_SETTID |
-                           abi::kCLONE_DETACHED | abi::kCLONE_UNTRACED;
+constexpr u64 kSupported = abi::kCLONE_VM | abi::kCLONE_FS | abi::kCLONE_FILES | abi::kCLONE_VFORK |
+                           abi::kCLONE_SETTLS | abi::kCLONE_PARENT_SETTID | abi::kCLONE_CHILD_CLEARTID |
+                           abi::kCLONE_CHILD_SETTID | abi::kCLONE_DETACHED | abi::kCLONE_UNTRACED;
 
 // The child's first steps, on its own stack in its own address space. IRQs are off.
 void child_entry(void*) {
@@ -30,7 +30,12 @@ void child_entry(void*) {
 // What threads of the parent share with each other goes to the child as a copy, or shared if the flags say so.
 Result<> copy_resources(Process& parent, Process& child, u64 flags) {
     child.space = (flags & abi::kCLONE_VM) != 0 ? parent.space : TRY(parent.space->fork());
-    child.files = (flags & abi::kCLONE_FILES) != 0 ? parent.files : TRY(parent.files->copy());
+    if ((flags & abi::kCLONE_FILES) != 0) {
+        parent.files->mark_shared();
+        child.files = parent.files;
+    } else {
+        child.files = TRY(parent.files->copy());
+    }
     child.fs = (flags & abi::kCLONE_FS) != 0 ? parent.fs : TRY(parent.fs->copy());
     child.executable = parent.executable;
     child.credentials = parent.credentials;
@@ -73,7 +78,7 @@ void copy_thread(const Thread& self, Thread& thread, const CloneRequest& request
     thread.context = arch::make_context(virt_of(&frame).align_down(16), child_entry, nullptr);
 }
 
-Result<> enter_tree(Process& parent, Process& child, Thread& thread) {
+Result<> enter_tree(Process& parent, Process& child, Thread& thread, i32 exit_signal) {
     const TreeGuard guard(g_tree_lock);
     // A signal to the whole group reaches parent and child, or the parent before there is a child: then it comes first
     // (Linux: copy_process()).
@@ -83,6 +88,7 @@ Result<> enter_tree(Process& parent, Process& child, Thread& thread) {
     g_pids.add(thread, pid);
     thread.id = pid;
     child.set_parent_locked(parent);
+    child.exit_signal = exit_signal;
     child.left_terminal = parent.left_terminal;
     join_group_locked(child, parent.group);
     {
@@ -112,15 +118,15 @@ Result<i32> clone(const CloneRequest& request) {
     RefPtr<Process> child = TRY(mm::make_ref<Process>());
     TRY(copy_resources(parent, *child, flags));
     RefPtr<Thread> thread = TRY(Thread::create(*child));
-    child->exit_signal = request.exit_signal;
     copy_thread(self, *thread, request);
-    if ((flags & abi::kCLONE_VFORK) != 0) child->released_parent.store(false, std::memory_order_relaxed);  // not started yet
-    TRY(enter_tree(parent, *child, *thread));
+    if ((flags & abi::kCLONE_VFORK) != 0)
+        child->released_parent.store(false, std::memory_order_relaxed);  // not started yet
+    TRY(enter_tree(parent, *child, *thread, request.exit_signal));
     const i32 pid = child->pid();
     if ((flags & abi::kCLONE_PARENT_SETTID) != 0) (void)mm::UserPtr<i32>(request.parent_tid).store(pid);
 
     RefPtr<Process> kept = (flags & abi::kCLONE_VFORK) != 0 ? child : RefPtr<Process>();
-    (void)child.release();  // the tree's, until the child is waited for
+    (void)child.release();            // the tree's, until the child is waited for
     sched::start(*thread.release());  // the thread's own, until it is reaped
     if (kept) kept->parent_release.wait_until("vfork", [&] { return kept->released_parent.load(); });
     return pid;

@@ -7,7 +7,7 @@
 namespace hd::task {
 
 struct CloneRequest {
-    u64 flags = 0;       // CLONE_*, without the exit signal
+    u64 flags = 0;  // CLONE_*, without the exit signal
     i32 exit_signal = 0;
     u64 stack = 0;       // the child's stack pointer; 0: the parent's
     u64 parent_tid = 0;  // CLONE_PARENT_SETTID: where the parent gets the child's id

@@ -66,7 +66,8 @@ void give_away_children_locked(Process& process) REQUIRES(g_tree_lock) {
             report_end_locked(child);
             continue;
         }
-        if (child.parent_death_signal != 0) (void)send_signal(child, kernel_signal(child.parent_death_signal, abi::kSI_USER));
+        if (const int signo = child.parent_death_signal; signo != 0)
+            (void)send_signal(child, kernel_signal(signo, abi::kSI_USER));
         release_orphans_locked(child, process, nullptr);
     }
 }

@@ -6,9 +6,7 @@
 namespace hd::task {
 
 // wait(2)'s form of an end by exit(2).
-constexpr i32 exit_status_of(i32 code) {
-    return (code & 0xff) << 8;
-}
+constexpr i32 exit_status_of(i32 code) { return (code & 0xff) << 8; }
 
 // exit(2): the running thread ends; with the last one its process does, with this code unless it has one already.
 [[noreturn]] void exit_this_thread(i32 code);

@@ -14,9 +14,7 @@ constinit PidTable g_pids;
 Group::Group(RefPtr<Session> in) : PidLink(PidKind::Group), session(std::move(in)) {}
 Group::~Group() = default;
 
-Group* find_group_locked(i32 id) {
-    return static_cast<Group*>(g_pids.find(id, PidKind::Group));
-}
+Group* find_group_locked(i32 id) { return static_cast<Group*>(g_pids.find(id, PidKind::Group)); }
 
 namespace {
 
@@ -97,12 +95,14 @@ Result<i32> new_session() {
 
 Result<i32> group_id(i32 pid) {
     const TreeGuard guard(g_tree_lock);
-    return TRY(process_or_self_locked(pid))->group->id();
+    return TRY(process_or_self_locked(pid))
+    ->group->id();
 }
 
 Result<i32> session_id(i32 pid) {
     const TreeGuard guard(g_tree_lock);
-    return TRY(process_or_self_locked(pid))->group->session->id();
+    return TRY(process_or_self_locked(pid))
+    ->group->session->id();
 }
 
 RefPtr<Group> find_group(Pid id) {

@@ -61,13 +61,13 @@ public:
 };
 
 // ---- the system calls' bodies; errors as their man pages say
-Result<> set_process_group(i32 pid, i32 group);   // setpgid(2)
-Result<i32> new_session();                        // setsid(2)
-Result<i32> group_id(i32 pid);                    // getpgid(2)
-Result<i32> session_id(i32 pid);                  // getsid(2)
+Result<> set_process_group(i32 pid, i32 group);  // setpgid(2)
+Result<i32> new_session();                       // setsid(2)
+Result<i32> group_id(i32 pid);                   // getpgid(2)
+Result<i32> session_id(i32 pid);                 // getsid(2)
 
 // ---- for terminals
-RefPtr<Group> find_group(Pid id);                 // nullptr: no such group
+RefPtr<Group> find_group(Pid id);  // nullptr: no such group
 RefPtr<Group> group_of(Process& process);
 RefPtr<Session> session_of(Process& process);
 bool is_session_leader(const Process& process);

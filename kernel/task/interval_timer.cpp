@@ -29,7 +29,8 @@ IntervalTimer read_real_timer(const Process& process) {
 IntervalTimer set_real_timer(Process& process, const IntervalTimer& setting) {
     const IntervalTimer old = read_real_timer(process);
     process.real_timer.cancel();
-    process.real_interval.store(setting.value.raw == 0 ? 0 : setting.interval.raw, std::memory_order_relaxed);  // as above
+    process.real_interval.store(setting.value.raw == 0 ? 0 : setting.interval.raw,
+                                std::memory_order_relaxed);  // as above
     if (setting.value.raw != 0) process.real_timer.arm(time::now() + setting.value);
     return old;
 }

@@ -25,9 +25,7 @@ Result<i32> PidTable::allocate() {
     return number;
 }
 
-void PidTable::release(i32 number) {
-    used_[number / 64] &= ~(u64{1} << (number % 64));
-}
+void PidTable::release(i32 number) { used_[number / 64] &= ~(u64{1} << (number % 64)); }
 
 void PidTable::add(PidLink& link, i32 number) {
     link.number_ = number;

@@ -32,8 +32,9 @@ private:
 
 class PidTable {
 public:
-    static constexpr i32 kLimit = 32768;      // numbers are below it: /proc/sys/kernel/pid_max
-    static constexpr i32 kFirstReused = 300;  // where the search begins again: low numbers stay with early daemons (Linux)
+    static constexpr i32 kLimit = 32768;  // numbers are below it: /proc/sys/kernel/pid_max
+    static constexpr i32 kFirstReused =
+        300;  // where the search begins again: low numbers stay with early daemons (Linux)
 
     constexpr PidTable() = default;
 

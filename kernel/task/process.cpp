@@ -22,9 +22,7 @@ void Process::set_parent_locked(Process& new_parent) {
     parent_pid_.store(new_parent.pid(), std::memory_order_relaxed);  // see parent_pid()
 }
 
-Thread* Process::any_thread_locked() {
-    return threads.empty() ? nullptr : &threads.front();
-}
+Thread* Process::any_thread_locked() { return threads.empty() ? nullptr : &threads.front(); }
 
 // ---- usage
 
@@ -68,15 +66,15 @@ Usage Process::usage() const {
 
 char state_letter(const Thread& thread) {
     switch (thread.state.load(std::memory_order_relaxed)) {  // a snapshot for display
-        case sched::State::Blocking:
-        case sched::State::Sleeping: break;
-        case sched::State::Dead: return 'X';
-        default: return 'R';
+    case sched::State::Blocking:
+    case sched::State::Sleeping: break;
+    case sched::State::Dead: return 'X';
+    default: return 'R';
     }
     switch (thread.sleep_kind) {
-        case sched::SleepKind::Interruptible: return 'S';
-        case sched::SleepKind::Uninterruptible: return 'D';
-        default: return 'T';
+    case sched::SleepKind::Interruptible: return 'S';
+    case sched::SleepKind::Uninterruptible: return 'D';
+    default: return 'T';
     }
 }
 
@@ -87,9 +85,7 @@ char state_letter(const Process& process) {
 
 // ---- looking up
 
-Process* find_process_locked(i32 pid) {
-    return static_cast<Process*>(g_pids.find(pid, PidKind::Process));
-}
+Process* find_process_locked(i32 pid) { return static_cast<Process*>(g_pids.find(pid, PidKind::Process)); }
 
 RefPtr<Process> find_process(Pid pid) {
     const TreeGuard guard(g_tree_lock);
@@ -114,9 +110,7 @@ RefPtr<Thread> next_thread(Process& process, Pid from) {
     return RefPtr<Thread>(best);
 }
 
-RefPtr<Process> init_process() {
-    return find_process(Pid{1});
-}
+RefPtr<Process> init_process() { return find_process(Pid{1}); }
 
 Resources resources_of(Process& process) {
     const TreeGuard guard(g_tree_lock);

@@ -38,8 +38,8 @@ enum class StopReport : u8 { None, Stopped, Continued };
 
 struct OfParent;
 struct OfGroup;
-using ThreadList = boost::intrusive::list<Thread, boost::intrusive::base_hook<
-                                                      boost::intrusive::list_base_hook<boost::intrusive::tag<OfProcess>>>>;
+using ThreadList = boost::intrusive::list<
+    Thread, boost::intrusive::base_hook<boost::intrusive::list_base_hook<boost::intrusive::tag<OfProcess>>>>;
 
 class Process final : public RefCounted<Process>,
                       public mm::CachedBy<Process>,
@@ -59,19 +59,15 @@ public:
     // relaxed: one word, nothing is ordered by it.
     i32 parent_pid() const { return parent_pid_.load(std::memory_order_relaxed); }
 
-    // ---- guarded by g_tree_lock
-    Process* parent = nullptr;  // alive, or nullptr for pid 1 and before the start
-    ChildList children;         // zombies included
-    RefPtr<Group> group;
-    Life life = Life::Alive;
-    i32 exit_signal = abi::kSIGCHLD;     // what the parent gets at the end; 0: nothing (clone(2))
-    bool executed = false;               // execve(2) succeeded since fork: setpgid(2) by the parent is over
-    bool subreaper = false;              // prctl(PR_SET_CHILD_SUBREAPER)
-    int parent_death_signal = 0;         // prctl(PR_SET_PDEATHSIG)
-    bool no_new_privileges = false;      // prctl(PR_SET_NO_NEW_PRIVS)
-    bool dumpable = true;                // prctl(PR_SET_DUMPABLE): only remembered
-    bool left_terminal = false;          // TIOCNOTTY by another than the session's leader
-    Usage children_usage;                // of those waited for, and theirs
+    // ---- the tree
+    Process* parent GUARDED_BY(g_tree_lock) = nullptr;  // alive, or nullptr for pid 1 and before the start
+    ChildList children GUARDED_BY(g_tree_lock);         // zombies included
+    RefPtr<Group> group GUARDED_BY(g_tree_lock);
+    Life life GUARDED_BY(g_tree_lock) = Life::Alive;
+    i32 exit_signal GUARDED_BY(g_tree_lock) = abi::kSIGCHLD;  // what the parent gets at the end; 0: nothing (clone(2))
+    bool executed GUARDED_BY(g_tree_lock) = false;            // execve(2) succeeded: setpgid(2) by the parent is over
+    bool left_terminal GUARDED_BY(g_tree_lock) = false;       // TIOCNOTTY by another than the session's leader
+    Usage children_usage GUARDED_BY(g_tree_lock);             // of those waited for, and theirs
     void set_parent_locked(Process& new_parent) REQUIRES(g_tree_lock);
 
     // Replaced by the process's own (single) thread under g_tree_lock; so that thread reads them without, others with it.
@@ -82,22 +78,29 @@ public:
     abi::RLimit limits[abi::kRLimitCount];
     fs::Credentials credentials;
 
-    // ---- guarded by signal_lock (interrupts off: timers send signals)
+    // ---- prctl(2): set by the program itself
+    std::atomic<bool> subreaper{false};       // PR_SET_CHILD_SUBREAPER
+    std::atomic<int> parent_death_signal{0};  // PR_SET_PDEATHSIG
+    bool no_new_privileges = false;           // PR_SET_NO_NEW_PRIVS
+    bool dumpable = true;                     // PR_SET_DUMPABLE: only remembered
+
+    // ---- signals and the coming and going of threads; interrupts off, as timers send signals
     mutable core::IrqSpinlock signal_lock{core::Rank::Signal};
-    abi::SigAction actions[abi::kSignalCount];
-    PendingSignals pending;       // for whichever thread takes it first
-    ThreadList threads;           // the first one is the leader (it may have exited before the others: then it is not here)
-    bool exiting = false;         // exit_group(2), a fatal signal: every thread is to end
-    const Thread* survivor = nullptr;  // execve(2): every thread but this one is to end
-    i32 exit_status = 0;          // as wait(2) shows it; valid once `exiting`
-    bool unkillable = false;      // pid 1: ignores every signal it has no handler for
-    int stop_signal = 0;          // not 0: a stop is under way or complete
-    bool stop_taken = false;      // a thread has taken a stop signal and is about to stop all; SIGCONT takes that back
-    u32 stop_count = 0;           // stops so far
-    u32 running_threads = 0;      // threads not stopped yet during a stop
-    bool continue_unreported = false;  // SIGCONT ended a stop: the first thread back tells the parent
-    StopReport stop_report = StopReport::None;
-    Usage exited_usage;           // of threads that are gone
+    abi::SigAction actions[abi::kSignalCount] GUARDED_BY(signal_lock);
+    PendingSignals pending GUARDED_BY(signal_lock);            // for whichever thread takes it first
+    ThreadList threads GUARDED_BY(signal_lock);                // the leader first, while it lives; empty: a zombie
+    bool exiting GUARDED_BY(signal_lock) = false;              // exit_group(2), a fatal signal: every thread is to end
+    const Thread* survivor GUARDED_BY(signal_lock) = nullptr;  // execve(2): every thread but this one is to end
+    i32 exit_status = 0;                              // as wait(2) shows it; set together with `exiting`, then constant
+    bool unkillable GUARDED_BY(signal_lock) = false;  // pid 1: ignores every signal it has no handler for
+    int stop_signal GUARDED_BY(signal_lock) = 0;      // not 0: a stop is under way or complete
+    bool stop_taken GUARDED_BY(signal_lock) = false;  // a thread is about to stop all; SIGCONT takes that back
+    u32 stop_count GUARDED_BY(signal_lock) = 0;       // stops so far
+    u32 running_threads GUARDED_BY(signal_lock) = 0;  // threads not stopped yet during a stop
+    // SIGCONT has ended a stop: the first thread back tells the parent.
+    bool continue_unreported GUARDED_BY(signal_lock) = false;
+    StopReport stop_report GUARDED_BY(signal_lock) = StopReport::None;
+    Usage exited_usage GUARDED_BY(signal_lock);  // of threads that are gone
 
     // ---- queues
     sync::WaitQueue child_changed;  // wait(2) of this process
@@ -124,9 +127,7 @@ private:
     std::atomic<i32> parent_pid_{0};
 };
 
-inline Process& current_process() {
-    return current_thread().process();
-}
+inline Process& current_process() { return current_thread().process(); }
 
 Usage usage_of(const Thread& thread);
 Nanoseconds cpu_time_of(const Thread& thread);
@@ -136,8 +137,8 @@ char state_letter(const Process& process);
 char state_letter(const Thread& thread);
 
 // Looking up, each with a reference of its own. Task context or preemption off. nullptr: there is none.
-RefPtr<Process> find_process(Pid pid);       // zombies included
-RefPtr<Process> next_process(Pid from);      // the one with the lowest pid >= from: for /proc
+RefPtr<Process> find_process(Pid pid);   // zombies included
+RefPtr<Process> next_process(Pid from);  // the one with the lowest pid >= from: for /proc
 RefPtr<Thread> find_thread(Pid tid);
 RefPtr<Thread> next_thread(Process& process, Pid from);
 RefPtr<Process> init_process();

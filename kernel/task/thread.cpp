@@ -10,9 +10,7 @@
 
 namespace hd::task {
 
-Thread::Thread(Process& process) : PidLink(PidKind::Thread), process_(&process) {
-    reap = reap_dead;
-}
+Thread::Thread(Process& process) : PidLink(PidKind::Thread), process_(&process) { reap = reap_dead; }
 
 Thread::~Thread() {
     if (stack_top.raw != 0) mm::free_kernel_stack(stack_top);
@@ -29,9 +27,7 @@ Result<RefPtr<Thread>> Thread::create(Process& process) {
     return thread;
 }
 
-void Thread::reap_dead(sched::Entity& entity) {
-    static_cast<Thread&>(entity).unref();
-}
+void Thread::reap_dead(sched::Entity& entity) { static_cast<Thread&>(entity).unref(); }
 
 Thread* thread_of(sched::Entity& entity) {
     return entity.reap == Thread::reap_dead ? static_cast<Thread*>(&entity) : nullptr;

@@ -57,9 +57,9 @@ public:
     u64 saved_mask = 0;         // sigsuspend(2), ppoll(2): the mask to go back to once a handler ran or none did
     bool restore_mask = false;  // saved_mask is valid
     RestartBlock restart;
-    u64 set_child_tid = 0;      // clone(2): where to store the thread id at the start
-    u64 clear_child_tid = 0;    // set_tid_address(2): where to store 0 and wake a futex at the end
-    u64 robust_list = 0;        // set_robust_list(2)
+    u64 set_child_tid = 0;            // clone(2): where to store the thread id at the start
+    u64 clear_child_tid = 0;          // set_tid_address(2): where to store 0 and wake a futex at the end
+    u64 robust_list = 0;              // set_robust_list(2)
     Nanoseconds timer_slack{50'000};  // prctl(PR_SET_TIMERSLACK): only remembered; timers here are exact
     bool reset_on_fork = false;       // sched_setscheduler(2), SCHED_RESET_ON_FORK
 
@@ -72,9 +72,7 @@ private:
 };
 
 // The running thread. Only where a user thread runs: system calls, faults from user mode, signal delivery.
-inline Thread& current_thread() {
-    return static_cast<Thread&>(sched::current());
-}
+inline Thread& current_thread() { return static_cast<Thread&>(sched::current()); }
 // The entity as a Thread; nullptr for a kernel thread.
 Thread* thread_of(sched::Entity& entity);
 

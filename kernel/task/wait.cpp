@@ -13,9 +13,9 @@ bool fits_locked(const Process& child, const WaitRequest& request) REQUIRES(g_tr
         (child.exit_signal != abi::kSIGCHLD) != ((request.options & abi::k__WCLONE) != 0))
         return false;
     switch (request.kind) {
-        case abi::kP_PID: return child.pid() == request.id;
-        case abi::kP_PGID: return child.group->id() == request.id;
-        default: return true;
+    case abi::kP_PID: return child.pid() == request.id;
+    case abi::kP_PGID: return child.group->id() == request.id;
+    default: return true;
     }
 }
 
@@ -74,10 +74,10 @@ bool look(const WaitRequest& request, WaitAnswer& answer, bool& anybody) {
 
 i32 WaitAnswer::signal_status() const {
     switch (code) {
-        case abi::kCLD_EXITED:
-        case abi::kCLD_STOPPED: return status >> 8 & 0xff;
-        case abi::kCLD_CONTINUED: return abi::kSIGCONT;
-        default: return status & 0x7f;
+    case abi::kCLD_EXITED:
+    case abi::kCLD_STOPPED: return status >> 8 & 0xff;
+    case abi::kCLD_CONTINUED: return abi::kSIGCONT;
+    default: return status & 0x7f;
     }
 }
 

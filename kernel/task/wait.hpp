@@ -12,7 +12,7 @@ struct WaitRequest {
 };
 
 struct WaitAnswer {
-    i32 pid = 0;     // 0: kWNOHANG, and nobody has changed
+    i32 pid = 0;  // 0: kWNOHANG, and nobody has changed
     u32 uid = 0;
     i32 code = 0;    // CLD_*
     i32 status = 0;  // in wait4's form; see signal_status() for waitid's

@@ -38,7 +38,7 @@ public:
 
     u32 columns() const { return columns_; }
     u32 rows() const { return rows_; }
-    Cell cell(u32 column, u32 row) const { return cells_[row * columns_ + column]; }
+    Cell cell(u32 column, u32 row) const { return cells_[usize{row} * columns_ + column]; }
     u32 cursor_column() const { return at_.column; }
     u32 cursor_row() const { return at_.row; }
     bool cursor_visible() const { return cursor_visible_; }
@@ -89,7 +89,7 @@ private:
     u32 count() const { return parameter(0) == 0 ? 1 : parameter(0); }
     Cell blank() const;
     Cell drawn(char32_t c) const;
-    Cell* row(u32 index) { return cells_ + index * columns_; }
+    Cell* row(u32 index) { return cells_ + usize{index} * columns_; }
     void fill(u32 row_index, u32 from, u32 to);
     void clear_rows(u32 from, u32 to);
     void scroll_up(u32 top, u32 lines);

@@ -54,7 +54,8 @@ struct Folder {
         REQUIRE(chdir(path.c_str()) == 0);
     }
     ~Folder() {
-        for (const char* name : {"folder/inside", "file", "link", "loop1", "loop2", "script", "text"}) unlink(at(name).c_str());
+        for (const char* name : {"folder/inside", "file", "link", "loop1", "loop2", "script", "text"})
+            unlink(at(name).c_str());
         rmdir(at("folder").c_str());
         if (chdir("/") == 0) rmdir(path.c_str());
     }
@@ -334,7 +335,8 @@ TEST_CASE("numbers that make no sense: processes and signals") {
         void* restorer;
         unsigned long mask;
     } action{};
-    for (const int signo : {0, 65, -1, SIGKILL, SIGSTOP}) CHECK(error(SYS_rt_sigaction, signo, &action, nullptr, 8) == EINVAL);
+    for (const int signo : {0, 65, -1, SIGKILL, SIGSTOP})
+        CHECK(error(SYS_rt_sigaction, signo, &action, nullptr, 8) == EINVAL);
     CHECK(error(SYS_rt_sigaction, SIGKILL, nullptr, &action, 8) == 0);
     CHECK(error(SYS_rt_sigaction, SIGUSR1, nullptr, &action, 16) == EINVAL);
     unsigned long mask = 0;
@@ -425,7 +427,10 @@ TEST_CASE("exec of what cannot be executed") {
     CHECK(exec_error("text") == ENOENT);
     make("text", "#!" + folder.at("text") + "\n");
     CHECK(exec_error("text") == ELOOP);  // its own interpreter
-    make("text", std::string("\x7f" "ELF\2\1\1", 7) + std::string(9, '\0') + std::string("\2\0\x3e\0\1\0\0\0", 8));
+    make("text", std::string("\x7f"
+                             "ELF\2\1\1",
+                             7) +
+                     std::string(9, '\0') + std::string("\2\0\x3e\0\1\0\0\0", 8));
     CHECK(exec_error("text") == ENOEXEC);  // the header is cut off
 
     const std::string long_text(200'000, 'x');

@@ -93,13 +93,17 @@ class ConsoleTest(SystemTest):
         self.type(b"echo [$x]\n", b"\r\n[]\r\n")
 
     def test_vi(self):
-        """Write a file, change it, write it again; the screen shows it."""
+        """Write a file, change it, write it again; the screen shows it.
+
+        Typed text comes in pieces as the line brings it, and so does its echo; ^L draws whole lines.
+        """
         guest = self.guest
         guest.send(b"vi /tmp/poem\n")
         guest.read_until(b"/tmp/poem")
-        for keys, shown in ((b"i", None), (b"first line\rsecond line\rthird line", b"third line"), (b"\x1b", None),
+        for keys, shown in ((b"i", None), (b"first line\rsecond line\rthird line", None), (b"\x1b", None),
+                            (b"\x0c", b"third line"),
                             (b"1G", None), (b"dd", None), (b"p", None), (b"1G", None), (b"cw", None),
-                            (b"another", b"another"), (b"\x1b", None), (b"G", None), (b"x", None),
+                            (b"another", None), (b"\x1b", None), (b"\x0c", b"another"), (b"G", None), (b"x", None),
                             (b":%s/line/row/\r", b"row"), (b":wq\r", b"# ")):
             guest.send(keys)
             if shown:

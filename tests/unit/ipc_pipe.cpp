@@ -157,6 +157,19 @@ void build_stream(Simulation& sim) {
     sim.at_end([=] { shared->machine.settle(); });
 }
 
+// One write wakes one reader; it must wake the next, for whom something is left.
+void build_hand_on(Simulation& sim) {
+    struct Shared {
+        FsMachine machine;
+        PipeEnds pipe = make_pipe(0, kRootUser).value();
+    };
+    auto shared = std::make_shared<Shared>();
+    for (int i = 0; i < 3; ++i)
+        sim.spawn([=] { fake::expect(read_text(*shared->pipe.reader, 1000).value_or("").size() == 1000, "a third"); });
+    sim.spawn([=] { fake::expect(write_text(*shared->pipe.writer, std::string(3000, 'x')).value_or(0) == 3000, "all"); });
+    sim.at_end([=] { shared->machine.settle(); });
+}
+
 // A byte to and fro, over FIFOs whose openings wait for each other; the last word is a poll(2).
 void build_ping_pong(Simulation& sim) {
     auto machine = std::make_shared<FsMachine>();
@@ -191,6 +204,10 @@ void build_ping_pong(Simulation& sim) {
 
 TEST_CASE("records of a pipe arrive whole, once and from everybody", "[ipc][pipe][simulated]") {
     CHECK(simulate(100, build_records, 1, 4) == "");
+}
+
+TEST_CASE("what one write brings wakes all readers that it can serve", "[ipc][pipe][simulated]") {
+    CHECK(simulate(100, build_hand_on, 1, 4) == "");
 }
 
 TEST_CASE("a stream through a pipe ends when the reader goes", "[ipc][pipe][simulated]") {

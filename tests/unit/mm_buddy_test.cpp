@@ -36,7 +36,7 @@ struct Memory {
             REQUIRE(i % (u64{1} << order) == 0);
             free += u64{1} << order;
             ++blocks[order];
-            const u64 other = i ^ u64{1} << order;
+            const u64 other = i ^ u64 { 1 } << order;
             if (order < kMaxOrder && other < frames.size())
                 REQUIRE_FALSE((frames[other].state == FrameState::Free && frames[other].order == order));
             for (u64 j = i + 1; j < i + (u64{1} << order); ++j) REQUIRE(frames[j].state == FrameState::Reserved);
@@ -81,7 +81,8 @@ TEST_CASE("buddy: any sequence of allocations and frees keeps blocks apart and e
     const auto mark = [&](const Block& block, bool to) {
         for (u64 i = 0; i < u64{1} << block.order; ++i) {
             const u64 at = memory.index_of(*block.frame) + i;
-            if (at < 100 || at >= 5900 || owned[at] == to) FAIL("frame " << at << " was given twice or is none of ours");
+            if (at < 100 || at >= 5900 || owned[at] == to)
+                FAIL("frame " << at << " was given twice or is none of ours");
             owned[at] = to;
         }
     };
@@ -166,9 +167,9 @@ TEST_CASE("early memory: reserved ranges are never given out", "[mm][early]") {
     memory.add({page(0), page(100)});
     memory.add({page(200), page(300)});
     memory.reserve({page(0), page(10)});
-    memory.reserve({page(20) + 1, page(30) - 1});     // in the middle, pages in part
-    memory.reserve({page(90), page(210)});            // over the hole
-    memory.reserve({page(250), page(250)});           // nothing
+    memory.reserve({page(20) + 1, page(30) - 1});  // in the middle, pages in part
+    memory.reserve({page(90), page(210)});         // over the hole
+    memory.reserve({page(250), page(250)});        // nothing
     memory.reserve({page(290), page(400)});
     std::vector<std::pair<u64, u64>> left;
     for (const arch::PhysRange& range : memory.ranges())

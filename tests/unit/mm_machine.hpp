@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A simulated machine with its memory allocators freshly initialised: 64 MiB less the first two, as boot would leave them.
+// A simulated machine with its memory allocators freshly initialised: 64 MiB less the first two, as boot would leave
+// them.
 #pragma once
 #include "arch/boot.hpp"
 #include "kernel/core/percpu.hpp"
@@ -20,8 +21,8 @@ struct MmMachine {
         free_at_start_ = mm::frame_counts().free;
     }
 
-    // Frames that are not back where they were, with every cache of every CPU emptied. What stacks and their page tables
-    // hold is not lost. Call it on CPU 0; the others must be at rest.
+    // Frames that are not back where they were, with every cache of every CPU emptied. What stacks and their page
+    // tables hold is not lost. Call it on CPU 0; the others must be at rest.
     i64 frames_lost() const {
         for (u32 cpu = core::cpu_count(); cpu-- > 0;) {
             fake::become_cpu(CpuId{cpu});

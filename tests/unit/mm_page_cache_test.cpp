@@ -218,7 +218,10 @@ void make_pages(CpuId cpu) {
         g_race->seen[cpu.raw][index] = page->get();
     }
     ++g_race->finished;
-    for (;;) arch::cpu_relax();
+    for (;;) {
+        arch::irq_disable();
+        arch::halt_until_interrupt();
+    }
 }
 
 }  // namespace
@@ -229,7 +232,8 @@ TEST_CASE("page cache: two CPUs make the same page, interleaved in every way", "
         Race race;
         g_race = &race;
         const auto strategy = seed % 2 == 0 ? fake::Strategy::Random : fake::Strategy::Pct;
-        REQUIRE(fake::explore({.seed = seed, .strategy = strategy}, make_pages, [] { return g_race->finished == 2; }) == "");
+        REQUIRE(fake::explore({.seed = seed, .strategy = strategy}, make_pages, [] { return g_race->finished == 2; }) ==
+                "");
         for (u64 index = 0; index < Race::kPages; ++index) REQUIRE(race.seen[0][index] == race.seen[1][index]);
         race.cache.truncate(0);
         REQUIRE(machine.frames_lost() == 0);

@@ -13,9 +13,7 @@ using namespace hd;
 using namespace hd::mm;
 
 namespace {
-u8* bottom_of(VirtAddr top) {
-    return reinterpret_cast<u8*>(top.raw - arch::kKernelStackSize);
-}
+u8* bottom_of(VirtAddr top) { return reinterpret_cast<u8*>(top.raw - arch::kKernelStackSize); }
 }  // namespace
 
 TEST_CASE("vmap: stacks are memory of their own with a hole below", "[mm][vmap]") {

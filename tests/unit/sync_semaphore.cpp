@@ -39,18 +39,21 @@ TEST_CASE("a semaphore serves in order of arrival", "[sync]") {
                   std::vector<int> served;
               };
               auto shared = std::make_shared<Shared>();
+              sched::Entity* before = nullptr;
+              const auto in_turn = [=](int turn, sched::Entity* waits_after) {
+                  while (shared->arrived != turn || (waits_after != nullptr && waits_after->state != sched::State::Sleeping))
+                      sched::yield();
+                  ++shared->arrived;
+              };
               for (int i = 0; i < 3; ++i)
-                  sim.spawn([=] {
-                      while (shared->arrived != i) sched::yield();
-                      ++shared->arrived;
+                  before = &sim.spawn([=] {
+                      in_turn(i, before);
                       shared->semaphore.acquire();
                       shared->served.push_back(i);
                       shared->semaphore.release();
                   });
               sim.spawn([=] {
-                  while (shared->arrived != 3) sched::yield();
-                  sync::WaitQueue nap;  // until the last one sleeps too
-                  nap.wait_interruptible("nap", [] { return false; }, time::now() + milliseconds(1));
+                  in_turn(3, before);
                   shared->semaphore.release();
               });
               sim.at_end([=] { fake::expect(shared->served == std::vector{0, 1, 2}, "served out of order"); });

@@ -269,17 +269,29 @@ TEST_CASE("the explorer finds a sleep that looks at the node before it is Blocki
 }
 
 TEST_CASE("the explorer finds a waiter that keeps a wake-up it does not need", "[sync][broken]") {
-    CHECK(simulate(5000, [](Simulation& sim) {
-              produce_and_consume(sim, [](Items& items) {
-                  sync::WaitNode node;
-                  for (;;) {
-                      items.queue.announce(node);
-                      if (items.take()) break;
-                      sync::sleep_on(node, sched::SleepKind::Uninterruptible, "broken");
-                      items.queue.retract(node);
-                      if (items.take()) return;
+    // The first waiter takes the first item without sleeping, the second one sleeps, the wake-up for the second item hits
+    // the first waiter's node, which is still on the queue.
+    CHECK(simulate(20'000, [](Simulation& sim) {
+              auto items = std::make_shared<Items>();
+              for (int i = 0; i < 2; ++i)
+                  sim.spawn([=] {
+                      sync::WaitNode node;
+                      for (;;) {
+                          items->queue.announce(node);
+                          if (items->take()) break;
+                          sync::sleep_on(node, sched::SleepKind::Uninterruptible, "broken");
+                          items->queue.retract(node);
+                          if (items->take()) return;
+                      }
+                      for (int j = 0; j < 20; ++j) fake::step();  // the window is small; this makes it wider
+                      items->queue.retract(node);
+                  });
+              sim.spawn([=] {
+                  for (int round = 0; round < 2; ++round) {
+                      ++items->available;
+                      items->queue.wake_one();
+                      for (int j = 0; j < 20; ++j) fake::step();
                   }
-                  items.queue.retract(node);
               });
-          }) != "");
+          }, 3) != "");
 }

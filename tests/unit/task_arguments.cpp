@@ -54,7 +54,8 @@ void check_stack(const std::vector<std::string>& arguments, const std::vector<st
     const StackLayout layout = plan_stack(kTop, argument_block, environment_block, file_name, "x86_64", 3);
     REQUIRE(layout.stack_pointer % 16 == 0);
     Stack stack(align_up<u64>(kTop - layout.stack_pointer, 4096));
-    const abi::AuxEntry auxiliary[] = {{abi::kAT_RANDOM, layout.random}, {abi::kAT_EXECFN, layout.file_name}, {abi::kAT_NULL, 0}};
+    const abi::AuxEntry auxiliary[] = {
+        {abi::kAT_RANDOM, layout.random}, {abi::kAT_EXECFN, layout.file_name}, {abi::kAT_NULL, 0}};
     REQUIRE(write_stack(stack, layout, argument_block, environment_block, file_name, "x86_64", random, auxiliary));
 
     u64 at = layout.stack_pointer;
@@ -108,7 +109,8 @@ TEST_CASE("a script's arguments replace the first one", "[task]") {
         return {};
     }));
     std::string expected;
-    for (const std::string& each : {std::string("/bin/sh"), std::string("-e"), std::string("./script"), std::string("one"), std::string(9000, 'x')})
+    for (const std::string& each : {std::string("/bin/sh"), std::string("-e"), std::string("./script"),
+                                    std::string("one"), std::string(9000, 'x')})
         expected += each + '\0';
     CHECK(all == expected);
     CHECK(block.size() == expected.size());
@@ -127,8 +129,7 @@ TEST_CASE("running out of memory for arguments is an error", "[task]") {
         StringBlock block;
         const std::string large(100'000, 'x');
         Result<> result;
-        while ((result = block.append(large))) {
-        }
+        while ((result = block.append(large))) {}
         CHECK(result.error() == Errno::kENOMEM);
     }
     CHECK(machine.frames_lost() == 0);

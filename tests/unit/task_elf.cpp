@@ -152,7 +152,8 @@ TEST_CASE("whatever an ELF file says, an accepted image is inside its limits", "
     for (int round = 0; round < 500; ++round) {
         File file(random() % 2 == 0 ? abi::kET_EXEC : abi::kET_DYN);
         auto all = file.bytes();
-        for (u64 flips = random() % 4; flips > 0; --flips) all[random() % all.size()] ^= static_cast<u8>(1u << random() % 8);
+        for (u64 flips = random() % 4; flips > 0; --flips)
+            all[random() % all.size()] ^= static_cast<u8>(1u << random() % 8);
         const auto table = elf_table(all, kLimits);
         if (!table || table->offset > all.size() || table->size > all.size() - table->offset) continue;
         ElfImage image;

@@ -47,7 +47,8 @@ TEST_CASE("a standard signal is pending once, a real-time signal queues", "[task
 TEST_CASE("a fault's signal comes before lower numbers", "[task]") {
     test::MmMachine machine;
     PendingSignals pending;
-    for (const int signo : {abi::kSIGHUP, abi::kSIGSEGV, abi::kSIGINT, abi::kSIGILL}) pending.add(signo, record(signo, 0));
+    for (const int signo : {abi::kSIGHUP, abi::kSIGSEGV, abi::kSIGINT, abi::kSIGILL})
+        pending.add(signo, record(signo, 0));
     abi::SigInfo info;
     for (const int expected : {abi::kSIGILL, abi::kSIGSEGV, abi::kSIGHUP, abi::kSIGINT}) {
         REQUIRE(pending.take(~u64{0}, info));
@@ -77,33 +78,33 @@ TEST_CASE("pending signals agree with a model", "[task]") {
         for (u64 step = 0; step < 2000; ++step) {
             const int signo = 1 + static_cast<int>(random() % abi::kSignalCount);
             switch (random() % 4) {
-                case 0:
-                case 1:
-                    if (signo >= abi::kSIGRTMIN || !model.contains(signo)) model[signo].push_back(step);
-                    pending.add(signo, record(signo, step));
-                    break;
-                case 2: {
-                    const u64 wanted = random() | random();
-                    int expected = 0;
-                    for (const auto& [number, values] : model) {
-                        if ((abi::signal_bit(number) & wanted) == 0) continue;
-                        const auto urgent = [](int n) { return (abi::signal_bit(n) & kSynchronousSignals) != 0; };
-                        if (expected == 0 || (urgent(number) && !urgent(expected))) expected = number;
-                    }
-                    abi::SigInfo info;
-                    REQUIRE(pending.take(wanted, info) == (expected != 0));
-                    if (expected == 0) break;
-                    REQUIRE(info.signo == expected);
-                    REQUIRE(info.rt.value == model[expected].front());
-                    model[expected].pop_front();
-                    if (model[expected].empty()) model.erase(expected);
-                    break;
+            case 0:
+            case 1:
+                if (signo >= abi::kSIGRTMIN || !model.contains(signo)) model[signo].push_back(step);
+                pending.add(signo, record(signo, step));
+                break;
+            case 2: {
+                const u64 wanted = random() | random();
+                int expected = 0;
+                for (const auto& [number, values] : model) {
+                    if ((abi::signal_bit(number) & wanted) == 0) continue;
+                    const auto urgent = [](int n) { return (abi::signal_bit(n) & kSynchronousSignals) != 0; };
+                    if (expected == 0 || (urgent(number) && !urgent(expected))) expected = number;
                 }
-                case 3:
-                    if (random() % 8 != 0) break;
-                    pending.remove(abi::signal_bit(signo));
-                    model.erase(signo);
-                    break;
+                abi::SigInfo info;
+                REQUIRE(pending.take(wanted, info) == (expected != 0));
+                if (expected == 0) break;
+                REQUIRE(info.signo == expected);
+                REQUIRE(info.rt.value == model[expected].front());
+                model[expected].pop_front();
+                if (model[expected].empty()) model.erase(expected);
+                break;
+            }
+            case 3:
+                if (random() % 8 != 0) break;
+                pending.remove(abi::signal_bit(signo));
+                model.erase(signo);
+                break;
             }
             u64 set = 0;
             for (const auto& [number, values] : model) set |= abi::signal_bit(number);
@@ -114,12 +115,14 @@ TEST_CASE("pending signals agree with a model", "[task]") {
 }
 
 TEST_CASE("default actions are those of signal(7)", "[task]") {
-    for (const int signo : {abi::kSIGCHLD, abi::kSIGURG, abi::kSIGWINCH}) CHECK(default_action(signo) == DefaultAction::Ignore);
+    for (const int signo : {abi::kSIGCHLD, abi::kSIGURG, abi::kSIGWINCH})
+        CHECK(default_action(signo) == DefaultAction::Ignore);
     for (const int signo : {abi::kSIGSTOP, abi::kSIGTSTP, abi::kSIGTTIN, abi::kSIGTTOU}) {
         CHECK(default_action(signo) == DefaultAction::Stop);
         CHECK((kStopSignals & abi::signal_bit(signo)) != 0);
     }
     CHECK(default_action(abi::kSIGCONT) == DefaultAction::Continue);
-    for (const int signo : {abi::kSIGHUP, abi::kSIGKILL, abi::kSIGPIPE, abi::kSIGIO, abi::kSIGSYS, abi::kSIGRTMIN, abi::kSIGRTMAX})
+    for (const int signo :
+         {abi::kSIGHUP, abi::kSIGKILL, abi::kSIGPIPE, abi::kSIGIO, abi::kSIGSYS, abi::kSIGRTMIN, abi::kSIGRTMAX})
         CHECK(default_action(signo) == DefaultAction::Terminate);
 }

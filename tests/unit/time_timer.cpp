@@ -138,17 +138,6 @@ TEST_CASE("wall-clock time runs with the monotonic clock and can be set", "[time
     CHECK(time::wall_clock() == seconds(1'001));
 }
 
-TEST_CASE("an armed timer must not be destroyed", "[time]") {
-    machine();
-    alignas(Numbered) std::byte place[sizeof(Numbered)];
-    auto* timer = new (place) Numbered(1);
-    timer->arm(milliseconds(1));
-    // A destructor that throws would end the program, so the check is looked at from outside.
-    CHECK(timer->armed());
-    timer->cancel();
-    timer->~Numbered();
-}
-
 TEST_CASE("after cancel() the callback neither runs nor will run, on any CPU", "[time]") {
     struct Watched : Timer {
         Watched() : Timer([](Timer& timer) {
@@ -156,7 +145,7 @@ TEST_CASE("after cancel() the callback neither runs nor will run, on any CPU", "
             self.inside = true;
             for (int i = 0; i < 5; ++i) fake::step();
             fake::expect(!self.cancelled, "the callback runs after cancel()");
-            if (self.rearm) self.arm(time::now() + microseconds(1));
+            if (self.rearm) self.arm(time::now() + microseconds(20));
             self.inside = false;
         }) {}
         std::atomic<bool> inside{false}, cancelled{false};

@@ -207,7 +207,7 @@ public:
 private:
     Result<DentryRef> object(const Resources& resources) override {
         if (!resources.files) return fail(Errno::kENOENT);
-        const auto file = resources.files->get_any(fd_);
+        const auto file = resources.files->get_from_outside(fd_);
         if (!file) return fail(Errno::kENOENT);
         if ((*file)->dentry) return (*file)->dentry;
         return Dentry::make((*file)->inode);  // a pipe: opening this opens it anew
@@ -224,7 +224,7 @@ public:
         const Resources resources = resources_of(*subject_.process);
         TRY(check_inspect(resources));
         if (!resources.files) return fail(Errno::kENOENT);
-        const FileRef file = TRY(resources.files->get_any(fd_));
+        const FileRef file = TRY(resources.files->get_from_outside(fd_));
         const u32 cloexec = TRY(resources.files->cloexec(fd_)) ? abi::kO_CLOEXEC : 0;
         format_to(sink, "pos:\t{}\nflags:\t0{:o}\nino:\t{}\n", position_of(*file), file->status_flags() | cloexec,
                   file->inode->number);
@@ -277,7 +277,7 @@ public:
         const int fd = TRY(parse(name));
         const Resources resources = resources_of(*subject_.process);
         if (!resources.files) return fail(Errno::kENOENT);
-        const auto file = resources.files->get_any(fd);
+        const auto file = resources.files->get_from_outside(fd);
         if (!file) return fail(Errno::kENOENT);
         const u64 at = number_of(subject_, entry_ + 1, static_cast<u32>(fd) + 1);
         if (entry_ == kFdInfo) return make_owned<FdInfoFile>(subject_, file_system, at, subject_, fd);

@@ -8,9 +8,11 @@
 #include "arch/irq.hpp"
 #include "arch/timer.hpp"
 #include "kernel/core/irq.hpp"
+#include "kernel/core/panic.hpp"
 #include "kernel/core/percpu.hpp"
 #include "kernel/core/uts.hpp"
 #include "kernel/fs/procfs/nodes.hpp"
+#include "kernel/fs/vfs/dentry.hpp"
 #include "kernel/fs/procfs/procfs.hpp"
 #include "kernel/lib/parse.hpp"
 #include "kernel/mm/cache/page_cache.hpp"
@@ -170,6 +172,20 @@ void put_slabinfo(TextSink& sink) {
         &sink);
 }
 
+// What is in use, exactly, for the proof that a program's end gives everything back: equal texts mean that nothing was lost.
+// What only waits to be used again - cached names, slabs, stacks - is dropped or left out.
+void put_resources(TextSink& sink) {
+    DentryCache::drop_unused();
+    const mm::FrameCounts counts = mm::frame_counts();
+    format_to(sink, "frames {}\n", counts.total - counts.free - mm::slab_frames() - mm::vmap_frames());
+    mm::for_each_slab(
+        [](const mm::SlabStatistics& slab, void* argument) {
+            if (slab.active_objects != 0)
+                format_to(*static_cast<TextSink*>(argument), "{} {}\n", slab.name, slab.active_objects);
+        },
+        &sink);
+}
+
 void put_buddyinfo(TextSink& sink) {
     sink.put("Node 0, zone   Normal ");
     for (const u64 blocks : mm::frame_counts().free_blocks) format_to(sink, "{:6} ", blocks);
@@ -194,6 +210,16 @@ Result<> store_exit_status(std::string_view text) {
     if (!status || !text.empty() || *status > 255) return fail(Errno::kEINVAL);
     g_exit_status.store(static_cast<u8>(*status), std::memory_order_relaxed);
     return {};
+}
+
+// What Linux's magic system request key does, as far as it makes sense here (proc(5), sysrq-trigger).
+Result<> store_sysrq(std::string_view text) {
+    switch (text.empty() ? 0 : text.front()) {
+    case 'b': arch::reboot();
+    case 'c': core::panic("a crash was asked for through /proc/sysrq-trigger");
+    case 'o': arch::power_off(arch::ExitStatus::Success);
+    default: return fail(Errno::kEINVAL);
+    }
 }
 
 // One of uname(2)'s names.
@@ -233,7 +259,8 @@ constexpr Node kFsNodes[] = {file("nr_open", put_constant<FdTable::kHardLimit>)}
 constexpr Node kVmNodes[] = {file("overcommit_memory", put_constant<1>)};
 constexpr Node kSysNodes[] = {directory("kernel", kKernelNodes), directory("fs", kFsNodes), directory("vm", kVmNodes)};
 constexpr Node kHeddleNodes[] = {
-    file("exit_status", [](TextSink& sink) { format_to(sink, "{}\n", exit_status()); }, 0644, store_exit_status)};
+    file("exit_status", [](TextSink& sink) { format_to(sink, "{}\n", exit_status()); }, 0644, store_exit_status),
+    file("resources", put_resources)};
 
 constexpr Node kRootNodes[] = {
     link("self", [](TextSink& sink) { format_to(sink, "{}", task::current_process().pid()); }),
@@ -250,6 +277,7 @@ constexpr Node kRootNodes[] = {
     file("meminfo", put_meminfo),
     file("slabinfo", put_slabinfo, 0400),
     file("stat", put_stat),
+    file("sysrq-trigger", [](TextSink&) {}, 0200, store_sysrq),
     file("uptime", put_uptime),
     file("version", put_version),
     directory("sys", kSysNodes),

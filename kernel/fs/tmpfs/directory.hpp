@@ -19,15 +19,15 @@ public:
     }
     ~TmpfsDirectory() override;
 
-    Result<InodeRef> lookup(std::string_view name) override;
-    Result<InodeRef> create(std::string_view name, InodeKind kind, u32 mode, u64 device, const Credentials& by) override;
-    Result<InodeRef> symlink(std::string_view name, std::string_view target, const Credentials& by) override;
-    Result<> link(std::string_view name, Inode& target) override;
-    Result<> unlink(std::string_view name, Inode& target) override;
-    Result<> rmdir(std::string_view name, Inode& target) override;
+    Result<InodeRef> lookup(std::string_view name) REQUIRES(lock) override;
+    Result<InodeRef> create(std::string_view name, InodeKind kind, u32 mode, u64 device, const Credentials& by) REQUIRES(lock) override;
+    Result<InodeRef> symlink(std::string_view name, std::string_view target, const Credentials& by) REQUIRES(lock) override;
+    Result<> link(std::string_view name, Inode& target) REQUIRES(lock) override;
+    Result<> unlink(std::string_view name, Inode& target) REQUIRES(lock) override;
+    Result<> rmdir(std::string_view name, Inode& target) REQUIRES(lock) override;
     Result<> rename(std::string_view old_name, Inode& moved, Inode& new_directory, std::string_view new_name,
-                    Inode* replaced) override;
-    Result<> read_directory(u64 position, DirentSink& sink) override;
+                    Inode* replaced) REQUIRES(lock) override;
+    Result<> read_directory(u64 position, DirentSink& sink) REQUIRES(lock) override;
     u64 size() const override;
 
 private:
@@ -58,7 +58,7 @@ private:
     static void destroy(Entry* entry);
     Result<> reserve_place();
     Result<> kill_if_empty();
-    Result<> add(std::string_view name, InodeRef inode);
+    Result<> add(std::string_view name, InodeRef inode) REQUIRES(lock);
     void insert(Entry& entry) REQUIRES(lock);
     InodeRef erase(std::string_view name) REQUIRES(lock);
 

@@ -58,7 +58,7 @@ Result<> TmpfsFile::truncate(u64 wanted) {
 
 void TmpfsFile::fill_stat(abi::Stat& stat) {
     Inode::fill_stat(stat);
-    stat.st_blocks = static_cast<i64>(pages_.page_count() * (mm::kPageSize / 512));
+    stat.st_blocks = static_cast<i64>(charged_.load(std::memory_order_relaxed) * (mm::kPageSize / 512));
 }
 
 }  // namespace hd::fs

@@ -18,9 +18,9 @@ public:
     // acquire pairs with the release in set_size(): who sees the size sees the pages below it.
     u64 size() const override { return size_.load(std::memory_order_acquire); }
     Result<mm::FrameRef> page(u64 index, mm::PageUse use) override;
-    Result<mm::FrameRef> page_for_write(u64 index) override;
-    void extend(u64 size) override;
-    Result<> truncate(u64 size) override;
+    Result<mm::FrameRef> page_for_write(u64 index) REQUIRES(lock) override;
+    void extend(u64 size) REQUIRES(lock) override;
+    Result<> truncate(u64 size) REQUIRES(lock) override;
     void fill_stat(abi::Stat& stat) override;
 
 private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/fs/vfs/dentry.hpp"
 
-#include <algorithm>
+#include <bit>
 
 #include "kernel/fs/vfs/mount.hpp"
 #include "kernel/fs/vfs/path.hpp"
@@ -21,10 +21,15 @@ struct Bucket {
 constinit Bucket g_buckets[kBuckets]{};
 constinit std::atomic<u64> g_cached{0};  // relaxed everywhere: a measure for eviction
 
-Bucket& bucket_of(const Dentry* directory, std::string_view name) {
-    u64 hash = reinterpret_cast<u64>(directory) >> 4;
-    for (const char c : name) hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;  // FNV-1a
-    return g_buckets[(hash ^ hash >> 32) % kBuckets];
+Bucket& bucket_of(const Dentry* directory, u64 hash) {
+    constexpr u64 kGolden = 0x9e3779b97f4a7c15;  // spreads both over the upper bits (Knuth, 6.4)
+    return g_buckets[(hash + reinterpret_cast<u64>(directory)) * kGolden >> (64 - std::countr_zero(kBuckets))];
+}
+
+u64 hash_of(std::string_view name) {
+    u64 hash = DentryCache::kHashStart;
+    for (const char c : name) hash = DentryCache::hash_step(hash, c);
+    return hash;
 }
 
 }  // namespace
@@ -80,14 +85,18 @@ void Dentry::source_path(TextSink& sink) const {
 // ---- the cache
 
 DentryRef DentryCache::find(Dentry& directory, std::string_view name) {
-    Bucket& bucket = bucket_of(&directory, name);
+    return find(directory, name, hash_of(name));
+}
+
+DentryRef DentryCache::find(Dentry& directory, std::string_view name, u64 hash) {
+    Bucket& bucket = bucket_of(&directory, hash);
     core::LockGuard guard(bucket.lock);
     for (Dentry* dentry = bucket.first; dentry != nullptr; dentry = dentry->next_)
         if (dentry->parent_ == &directory && dentry->name() == name) return DentryRef(dentry);
     return {};
 }
 
-Result<DentryRef> DentryCache::find_or_load(Dentry& directory, std::string_view name) {
+Result<DentryRef> DentryCache::find_or_load(Dentry& directory, std::string_view name) NO_THREAD_SAFETY_ANALYSIS {
     if (DentryRef found = find(directory, name)) return found;
     return insert(directory, name, TRY(directory.inode->lookup(name)));
 }
@@ -102,7 +111,7 @@ Result<DentryRef> DentryCache::insert(Dentry& directory, std::string_view name, 
 }
 
 void DentryCache::link(Dentry& dentry) {
-    Bucket& bucket = bucket_of(dentry.parent_, dentry.name());
+    Bucket& bucket = bucket_of(dentry.parent_, hash_of(dentry.name()));
     core::LockGuard guard(bucket.lock);
     dentry.next_ = std::exchange(bucket.first, &dentry);
     dentry.hashed_ = true;
@@ -111,7 +120,7 @@ void DentryCache::link(Dentry& dentry) {
 
 // True if it was hashed; the table's reference is the caller's then.
 bool DentryCache::unlink(Dentry& dentry) {
-    Bucket& bucket = bucket_of(dentry.parent_, dentry.name());
+    Bucket& bucket = bucket_of(dentry.parent_, hash_of(dentry.name()));
     core::LockGuard guard(bucket.lock);
     if (!dentry.hashed_) return false;
     Dentry** link = &bucket.first;

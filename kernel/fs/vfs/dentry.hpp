@@ -70,7 +70,12 @@ private:
 // The name cache. Task context.
 class DentryCache {
 public:
+    // A name's hash, FNV-1a; a walk computes it while it looks for the name's end.
+    static constexpr u64 kHashStart = 0xcbf29ce484222325;
+    static constexpr u64 hash_step(u64 hash, char c) { return (hash ^ static_cast<u8>(c)) * 0x100000001b3; }
+
     // The cached entry `name` of `directory`, or null.
+    static DentryRef find(Dentry& directory, std::string_view name, u64 hash);
     static DentryRef find(Dentry& directory, std::string_view name);
     // The same, asking the file system if need be. The caller holds directory.inode->lock. ENOENT, ENOMEM.
     static Result<DentryRef> find_or_load(Dentry& directory, std::string_view name);

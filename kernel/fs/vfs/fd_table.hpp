@@ -22,16 +22,11 @@ public:
 
     // A reference to the file, for a thread that uses the table. EBADF: not open, or open with O_PATH only, which most
     // calls refuse.
-    Result<FileRef> get(int fd) {
-        if (shared_.load(std::memory_order_relaxed)) [[unlikely]]
-            return get_shared(fd, abi::kO_PATH);
-        File* file = static_cast<u32>(fd) < capacity_ ? files_[fd] : nullptr;
-        if (file == nullptr || file->path_only()) [[unlikely]]
-            return fail(Errno::kEBADF);
-        return FileRef(file);
-    }
-    // The same with O_PATH files: for *at calls, fstat, fchdir, dup, fcntl, and for readers from outside. EBADF.
-    Result<FileRef> get_any(int fd) { return get_shared(fd, 0); }
+    Result<FileRef> get(int fd) { return find(fd, abi::kO_PATH); }
+    // The same with O_PATH files: for *at calls, fstat, fchdir, dup, fcntl. EBADF.
+    Result<FileRef> get_any(int fd) { return find(fd, 0); }
+    // For readers from outside, whatever the file was opened for. EBADF.
+    Result<FileRef> get_from_outside(int fd) { return get_shared(fd, 0); }
 
     // The lowest free descriptor >= `from`. EMFILE at `limit` (RLIMIT_NOFILE), ENOMEM.
     Result<int> install(FileRef file, bool close_on_exec, int from, u32 limit);
@@ -49,6 +44,14 @@ public:
 private:
     static constexpr u32 kInlineCapacity = 64;  // as many as one word of the bitmaps has
 
+    Result<FileRef> find(int fd, u32 refused) {
+        if (shared_.load(std::memory_order_relaxed)) [[unlikely]]
+            return get_shared(fd, refused);
+        File* file = static_cast<u32>(fd) < capacity_ ? files_[fd] : nullptr;
+        if (file == nullptr || (file->status_flags() & refused) != 0) [[unlikely]]
+            return fail(Errno::kEBADF);
+        return FileRef(file);
+    }
     Result<FileRef> get_shared(int fd, u32 refused);
     Result<> grow(u32 needed) EXCLUDES(lock_);
     FileRef take_locked(u32 fd) REQUIRES(lock_);

@@ -66,21 +66,21 @@ public:
     bool is_directory() const { return kind == InodeKind::Directory; }
 
     // ---- directories; the caller holds `lock` and has checked permissions and that names are neither "." nor ".."
-    virtual Result<InodeRef> lookup(std::string_view name);  // ENOENT
+    virtual Result<InodeRef> lookup(std::string_view name) REQUIRES(lock);  // ENOENT
     virtual Result<InodeRef> create(std::string_view name, InodeKind kind, u32 mode, u64 device,
-                                    const Credentials& by);  // EEXIST; ENOENT in a removed directory
-    virtual Result<InodeRef> symlink(std::string_view name, std::string_view target, const Credentials& by);
-    virtual Result<> link(std::string_view name, Inode& target);
-    virtual Result<> unlink(std::string_view name, Inode& target);  // not of directories
+                                    const Credentials& by) REQUIRES(lock);  // EEXIST; ENOENT in a removed directory
+    virtual Result<InodeRef> symlink(std::string_view name, std::string_view target, const Credentials& by) REQUIRES(lock);
+    virtual Result<> link(std::string_view name, Inode& target) REQUIRES(lock);
+    virtual Result<> unlink(std::string_view name, Inode& target) REQUIRES(lock);  // not of directories
     // Nothing can be created in `target` afterwards, though the caller does not hold its lock. ENOTEMPTY.
-    virtual Result<> rmdir(std::string_view name, Inode& target);
+    virtual Result<> rmdir(std::string_view name, Inode& target) REQUIRES(lock);
     // Both directories are locked. `replaced` is what new_name names now, or nullptr; a directory must be empty, as for rmdir.
     virtual Result<> rename(std::string_view old_name, Inode& moved, Inode& new_directory, std::string_view new_name,
-                            Inode* replaced);
+                            Inode* replaced) REQUIRES(lock);
     // From `position` on; 0 is the start. "." and ".." are not among the entries: positions 0 and 1 stand for them, so the
     // first entry's position is at least 2. Stops when the sink is full. An entry that exists from the first call to the
     // last is given exactly once, whatever happens to others.
-    virtual Result<> read_directory(u64 position, DirentSink& sink);
+    virtual Result<> read_directory(u64 position, DirentSink& sink) REQUIRES(lock);
     // May names be cached? Not those of /proc/PID, which come and go by themselves.
     virtual bool cacheable() const { return true; }
 
@@ -94,12 +94,12 @@ public:
     // for character devices.
     virtual Result<FileRef> open(DentryRef dentry, u32 flags);
     virtual u64 size() const { return 0; }
-    // The frame of page `index` for write(2), which may lie past the end; the caller holds `lock`. EINVAL, ENOSPC, ENOMEM.
-    virtual Result<mm::FrameRef> page_for_write(u64 index);
-    // Moves the end up to `size`, not down; the caller holds `lock`.
-    virtual void extend(u64 size);
-    virtual Result<> truncate(u64 size);  // the caller holds `lock`. EINVAL
-    virtual Result<> set_attributes(const AttributeChange& change);  // the caller holds `lock`
+    // The frame of page `index` for write(2), which may lie past the end. EINVAL, ENOSPC, ENOMEM.
+    virtual Result<mm::FrameRef> page_for_write(u64 index) REQUIRES(lock);
+    // Moves the end up to `size`, not down.
+    virtual void extend(u64 size) REQUIRES(lock);
+    virtual Result<> truncate(u64 size) REQUIRES(lock);  // EINVAL
+    virtual Result<> set_attributes(const AttributeChange& change) REQUIRES(lock);
     virtual void fill_stat(abi::Stat& stat);
 
     // mm::PageSource. A mapping of a file that has a name goes through its Dentry, which knows the path.
@@ -112,9 +112,9 @@ public:
     // kMayRead | kMayWrite | kMayExecute. EACCES, EROFS.
     Result<> check_access(const Credentials& who, u32 wanted) const;
 
-    // Contents changed now: mtime and ctime; attributes changed: ctime. The caller holds `lock`.
-    void touch_modified();
-    void touch_changed();
+    // Contents changed now: mtime and ctime; attributes changed: ctime.
+    void touch_modified() REQUIRES(lock);
+    void touch_changed() REQUIRES(lock);
     void note_access();  // after a read; takes `lock` only if `accessed` is stale
 };
 

@@ -3,8 +3,6 @@
 
 #include <cstring>
 
-#include "kernel/mm/vm/user_ptr.hpp"
-
 namespace hd::fs {
 
 // Calls copy(address, size) for each stretch of `count` bytes.
@@ -19,15 +17,13 @@ template <class Copy> Result<> IoBuffer::move(u64 count, Copy copy) {
         }
         const u64 size = std::min(count, piece_);
         TRY(copy(address_, size));
-        address_ += size;
-        piece_ -= size;
-        done_ += size;
+        advance(size);
         count -= size;
     }
     return {};
 }
 
-Result<> IoBuffer::put(std::span<const u8> bytes) {
+Result<> IoBuffer::put_pieces(std::span<const u8> bytes) {
     const u8* from = bytes.data();
     return move(bytes.size(), [&](u64 address, u64 size) -> Result<> {
         if (user_)
@@ -39,7 +35,7 @@ Result<> IoBuffer::put(std::span<const u8> bytes) {
     });
 }
 
-Result<> IoBuffer::get(std::span<u8> bytes) {
+Result<> IoBuffer::get_pieces(std::span<u8> bytes) {
     u8* to = bytes.data();
     return move(bytes.size(), [&](u64 address, u64 size) -> Result<> {
         if (user_)

@@ -7,7 +7,7 @@
 #include <span>
 
 #include "kernel/abi/uio.hpp"
-#include "kernel/lib/result.hpp"
+#include "kernel/mm/vm/user_ptr.hpp"
 
 namespace hd::fs {
 
@@ -20,9 +20,22 @@ public:
 
     u64 remaining() const { return size_ - done_; }
     u64 done() const { return done_; }
-    // All of the bytes, or EFAULT: then done() says how many whole pieces got there.
-    Result<> put(std::span<const u8> bytes);  // into the reader's buffer
-    Result<> get(std::span<u8> bytes);        // out of the writer's buffer
+    // All of the bytes, no more than remaining(), or EFAULT: then done() says how many whole pieces got there.
+    // put: into the reader's buffer; get: out of the writer's.
+    Result<> put(std::span<const u8> bytes) {
+        if (!user_ || bytes.size() > piece_) [[unlikely]]
+            return put_pieces(bytes);
+        TRY(mm::copy_to_user(address_, bytes.data(), bytes.size()));
+        advance(bytes.size());
+        return {};
+    }
+    Result<> get(std::span<u8> bytes) {
+        if (!user_ || bytes.size() > piece_) [[unlikely]]
+            return get_pieces(bytes);
+        TRY(mm::copy_from_user(bytes.data(), address_, bytes.size()));
+        advance(bytes.size());
+        return {};
+    }
     Result<> put_zeros(u64 count);
     // Writes at most what remains; the generators of short texts use it.
     Result<> put_some(std::span<const u8> bytes) { return put(bytes.first(std::min(bytes.size(), remaining()))); }
@@ -32,6 +45,13 @@ public:
 private:
     IoBuffer(u64 address, u64 piece, u64 size, std::span<const abi::IoVec> rest, bool is_user)
         : address_(address), piece_(piece), size_(size), rest_(rest), user_(is_user) {}
+    void advance(u64 count) {
+        address_ += count;
+        piece_ -= count;
+        done_ += count;
+    }
+    Result<> put_pieces(std::span<const u8> bytes);
+    Result<> get_pieces(std::span<u8> bytes);
     template <class Copy> Result<> move(u64 count, Copy copy);
 
     u64 address_, piece_;  // what is left of the current piece

@@ -39,7 +39,9 @@ public:
     static Result<> detach(DentryRef root, bool lazy);
     // The root of what is mounted on `dentry`, and on that, and so on: else `dentry` itself.
     static DentryRef topmost(DentryRef dentry) {
-        return dentry->is_mount_point() ? cross(std::move(dentry)) : dentry;
+        if (dentry->is_mount_point()) [[unlikely]]
+            return cross(std::move(dentry));
+        return dentry;
     }
     // See path.hpp.
     static Result<std::string_view> path_of(const Dentry& dentry, const Dentry& root, std::span<char> buffer);

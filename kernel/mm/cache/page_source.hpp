@@ -29,9 +29,9 @@ private:
 };
 
 enum class PageUse : u8 {
-    Read,         // a hole may answer with an empty FrameRef: the caller uses zeros
-    Write,        // a shared writable mapping or write(2): a hole gets a frame
-    CachedOnly,   // only if it is there already, without waiting (fault-around)
+    Read,        // a hole may answer with an empty FrameRef: the caller uses zeros
+    Write,       // a shared writable mapping or write(2): a hole gets a frame
+    CachedOnly,  // only if it is there already, without waiting (fault-around)
 };
 
 class PageSource {

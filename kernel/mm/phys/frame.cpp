@@ -39,19 +39,19 @@ constexpr u64 kPoison = 0xdead'f4a3'dead'f4a3;
 
 class FrameCache {
 public:
-    Frame* pop() {
-        const u32 count = count_.load(std::memory_order_relaxed);
-        if (count == 0) [[unlikely]]
-            return nullptr;
+    // Of a cache that is not empty. The frame is Allocated then.
+    Frame& pop() {
+        const u32 count = this->count();
         Frame& frame = *frames_[count - 1];
         set_count(count - 1);
         ASSERT(frame.state.load(std::memory_order_relaxed) == FrameState::Cached && poison_of(frame) == kPoison,
                "a frame was written to after it had been freed");
-        return &frame;
+        frame.state.store(FrameState::Allocated, std::memory_order_relaxed);
+        return frame;
     }
 
     void push(Frame& frame) {
-        u32 count = count_.load(std::memory_order_relaxed);
+        u32 count = this->count();
         if (count == kCapacity) [[unlikely]]
             count = flush(kCapacity - kBatch);
         frame.state.store(FrameState::Cached, std::memory_order_relaxed);
@@ -75,7 +75,7 @@ public:
     // Gives all but `keep` frames back. Returns how many are left.
     [[gnu::noinline]] u32 flush(u32 keep) {
         LockGuard<IrqSpinlock> guard(g_lock);
-        u32 count = count_.load(std::memory_order_relaxed);
+        u32 count = this->count();
         while (count > keep) g_buddy->free(*frames_[--count], 0);
         set_count(count);
         return count;
@@ -95,16 +95,6 @@ private:
 
 HD_PERCPU core::PerCpu<FrameCache, core::PerCpuPolicy::kIrqsOff> g_cache;
 
-Frame* allocate_single() {
-    core::IrqGuard guard;
-    FrameCache& cache = g_cache.get();
-    Frame* frame = cache.pop();
-    if (frame == nullptr && cache.refill()) [[unlikely]]
-        frame = cache.pop();
-    if (frame != nullptr) frame->state.store(FrameState::Allocated, std::memory_order_relaxed);
-    return frame;
-}
-
 [[gnu::noinline]] Frame* allocate_block(u32 order) {
     LockGuard<IrqSpinlock> guard(g_lock);
     return g_buddy->allocate(order);
@@ -115,27 +105,41 @@ Frame* allocate_single() {
     g_buddy->free(frame, frame.order);
 }
 
-void clear(Frame& frame, u32 order) {
-    u8* const begin = bytes_of(frame);
+void clear(Frame& frame) {
     // The built-in one with a constant size becomes a string instruction that clears eight bytes a step.
-    for (u64 offset = 0; offset < kPageSize << order; offset += kPageSize)
-        __builtin_memset(std::assume_aligned<kPageSize>(begin + offset), 0, kPageSize);
+    __builtin_memset(std::assume_aligned<kPageSize>(bytes_of(frame)), 0, kPageSize);
 }
 
 }  // namespace
 
+Result<Frame*> allocate_frame(Zero zero) {
+    Frame* frame = nullptr;
+    {
+        core::IrqGuard guard;
+        FrameCache& cache = g_cache.unchecked();  // the guard above is what a check would look for
+        if (cache.count() == 0 && !cache.refill()) [[unlikely]]
+            return fail(Errno::kENOMEM);
+        frame = &cache.pop();
+    }
+    frame->references.store(1, std::memory_order_relaxed);  // nobody else knows the frame yet
+    frame->owner_data = 0;
+    if (zero == Zero::Yes) clear(*frame);
+    return frame;
+}
+
 Result<Frame*> allocate_frames(u32 order, Zero zero) {
+    if (order == 0) return allocate_frame(zero);
     ASSERT(order <= kMaxOrder, "a block larger than the largest");
-    Frame* frame = order == 0 ? allocate_single() : allocate_block(order);
-    if (frame == nullptr && order != 0) {
+    Frame* frame = allocate_block(order);
+    if (frame == nullptr) {
         drain_frame_cache();  // its frames may be what keeps a block apart
         frame = allocate_block(order);
     }
-    if (frame == nullptr) [[unlikely]]
-        return fail(Errno::kENOMEM);
-    frame->references.store(1, std::memory_order_relaxed);  // nobody else knows the frame yet
+    if (frame == nullptr) return fail(Errno::kENOMEM);
+    frame->references.store(1, std::memory_order_relaxed);  // as above
     frame->owner_data = 0;
-    if (zero == Zero::Yes) clear(*frame, order);
+    if (zero == Zero::Yes)
+        for (u64 i = 0; i < u64{1} << order; ++i) clear(frame[i]);
     return frame;
 }
 
@@ -149,7 +153,7 @@ void put_frame(Frame& frame) {
     if (frame.order != 0) [[unlikely]]
         return free_block(frame);
     core::IrqGuard guard;
-    g_cache->push(frame);
+    g_cache.unchecked().push(frame);
 }
 
 Frame& zero_frame() { return *g_zero_frame; }
@@ -207,7 +211,7 @@ void frames_init() {
     g_zero_frame = allocate_block(0);
     if (g_zero_frame == nullptr) core::boot_failure("there is too little memory to start with");
     g_zero_frame->references.store(1, std::memory_order_relaxed);  // boot: no other CPU runs
-    clear(*g_zero_frame, 0);
+    clear(*g_zero_frame);
 }
 
 void release_range(arch::PhysRange range) {

@@ -44,7 +44,7 @@ enum class Zero : bool { No, Yes };
 // Blocks of 2^order frames, contiguous, aligned to their size, one reference held on the first, whose owner_data is 0;
 // the others' records are not touched. ENOMEM.
 Result<Frame*> allocate_frames(u32 order, Zero zero);
-inline Result<Frame*> allocate_frame(Zero zero) { return allocate_frames(0, zero); }
+Result<Frame*> allocate_frame(Zero zero);
 
 inline void get_frame(Frame& frame) {
     frame.references.fetch_add(1, std::memory_order_relaxed);  // the caller holds one already

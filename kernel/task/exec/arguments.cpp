@@ -12,9 +12,7 @@ namespace hd::task {
 
 namespace {
 
-std::span<const u8> bytes_of(std::string_view text) {
-    return {reinterpret_cast<const u8*>(text.data()), text.size()};
-}
+std::span<const u8> bytes_of(std::string_view text) { return {reinterpret_cast<const u8*>(text.data()), text.size()}; }
 
 // Words on their way to the stack, in batches.
 class WordWriter {
@@ -123,7 +121,8 @@ Result<> StringBlock::append_user_string(u64 address, u64 limit) {
         Page& page = *TRY(page_with_room());
         u8* const to = page.bytes + page.used;
         if (!mm::is_user_range(address + length, 1)) return fail(Errno::kEFAULT);
-        const u64 room = std::min({Page::kCapacity - page.used, limit - length, arch::kUserEnd.raw - (address + length)});
+        const u64 room =
+            std::min({Page::kCapacity - page.used, limit - length, arch::kUserEnd.raw - (address + length)});
         if (room == 0) return fail(Errno::kE2BIG);
         const i64 copied = arch::copy_string_from_user_raw(reinterpret_cast<char*>(to), address + length, room);
         if (copied < 0) return fail(Errno::kEFAULT);
@@ -149,8 +148,8 @@ Result<> StringBlock::append_user_array(u64 array, u64 limit) {
     }
 }
 
-StackLayout plan_stack(u64 top, const StringBlock& arguments, const StringBlock& environment, std::string_view file_name,
-                       std::string_view platform, usize aux_entries) {
+StackLayout plan_stack(u64 top, const StringBlock& arguments, const StringBlock& environment,
+                       std::string_view file_name, std::string_view platform, usize aux_entries) {
     StackLayout layout;
     layout.file_name = top - 8 - (file_name.size() + 1);
     layout.environment = layout.file_name - environment.size();

@@ -70,8 +70,8 @@ struct StackLayout {
     u64 random, platform, arguments, environment, file_name;
     u64 stack_pointer;  // 16-byte aligned: argc
 };
-StackLayout plan_stack(u64 top, const StringBlock& arguments, const StringBlock& environment, std::string_view file_name,
-                       std::string_view platform, usize aux_entries);
+StackLayout plan_stack(u64 top, const StringBlock& arguments, const StringBlock& environment,
+                       std::string_view file_name, std::string_view platform, usize aux_entries);
 
 // How the block gets to its place.
 class StackWriter {

@@ -18,9 +18,7 @@ template <class T> T read(std::span<const u8> bytes, usize offset) {
 }
 
 // Is [begin, begin + size) inside [low, high), without wrapping?
-bool inside(u64 begin, u64 size, u64 low, u64 high) {
-    return begin >= low && begin <= high && size <= high - begin;
-}
+bool inside(u64 begin, u64 size, u64 low, u64 high) { return begin >= low && begin <= high && size <= high - begin; }
 
 Result<> add_segment(ElfImage& image, const abi::Elf64ProgramHeader& header, const ElfLimits& limits) {
     if (header.p_memsz == 0) return {};
@@ -30,7 +28,8 @@ Result<> add_segment(ElfImage& image, const abi::Elf64ProgramHeader& header, con
     if (image.segment_count == ElfImage::kMaxSegments || header.p_filesz > header.p_memsz ||
         !inside(header.p_vaddr, header.p_memsz, previous, high) || header.p_offset + header.p_filesz < header.p_offset)
         return fail(Errno::kENOEXEC);
-    if (header.p_filesz != 0 && (header.p_vaddr - header.p_offset) % limits.page_size != 0) return fail(Errno::kENOEXEC);
+    if (header.p_filesz != 0 && (header.p_vaddr - header.p_offset) % limits.page_size != 0)
+        return fail(Errno::kENOEXEC);
     image.segments[image.segment_count++] = {.address = header.p_vaddr,
                                              .memory_size = header.p_memsz,
                                              .offset = header.p_offset,
@@ -67,10 +66,10 @@ Result<> parse_elf(std::span<const u8> head, std::span<const u8> table, const El
     for (u16 i = 0; i < header.e_phnum; ++i) {
         const auto program = read<abi::Elf64ProgramHeader>(table, i * sizeof(abi::Elf64ProgramHeader));
         switch (program.p_type) {
-            case abi::kPT_LOAD: TRY(add_segment(image, program, limits)); break;
-            case abi::kPT_INTERP: image.has_interpreter = true; break;
-            case abi::kPT_GNU_STACK: image.executable_stack = (program.p_flags & abi::kPF_X) != 0; break;
-            default: break;
+        case abi::kPT_LOAD: TRY(add_segment(image, program, limits)); break;
+        case abi::kPT_INTERP: image.has_interpreter = true; break;
+        case abi::kPT_GNU_STACK: image.executable_stack = (program.p_flags & abi::kPF_X) != 0; break;
+        default: break;
         }
     }
     if (image.segment_count == 0 || image.entry < image.begin() || image.entry >= image.end())

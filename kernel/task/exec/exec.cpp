@@ -52,7 +52,7 @@ Result<> become_only_thread(Thread& self) {
         if (process.threads.size() == 1) return {};
         process.survivor = &self;
         for (Thread& other : process.threads)
-            if (&other != &self) notify_locked(other);
+            if (&other != &self) notify_locked(process, other);
         process.continued.wake_all();
     }
     process.thread_gone.wait_until("execve", [&] {
@@ -156,7 +156,8 @@ Result<> start_program(Thread& self, const Executable& executable, const StackLa
     u8 random[16];
     arch::hardware_random(random, sizeof(random));
     UserStackWriter writer;
-    TRY(write_stack(writer, layout, program.arguments, program.environment, program.path, platform.name, random, auxiliary));
+    TRY(write_stack(writer, layout, program.arguments, program.environment, program.path, platform.name, random,
+                    auxiliary));
     arch::init_user_frame(self.frame(), VirtAddr{image.entry + executable.bias}, VirtAddr{layout.stack_pointer});
     return {};
 }
@@ -171,7 +172,8 @@ u64 argument_limit() {
 Result<> exec(const fs::WalkStart& start, Program& program) {
     Thread& self = current_thread();
     Process& process = self.process();
-    if (program.arguments.count() == 0) TRY(program.arguments.append(""));  // Linux, since 5.18: programs count on argv[0]
+    if (program.arguments.count() == 0)
+        TRY(program.arguments.append(""));  // Linux, since 5.18: programs count on argv[0]
     const std::unique_ptr<Executable> found = TRY(find_executable(start, program.path, program.arguments));
     const Executable& executable = *found;
     const RefPtr<mm::AddressSpace> space = TRY(map_executable(executable));

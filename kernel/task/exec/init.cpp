@@ -30,7 +30,8 @@ void init_entry(void*) {
     if (const auto result = run(); !result) {
         static char report[400];
         BufferSink sink(report);
-        format_to(sink, "the first program, {}, cannot be executed: error {}", std::string_view(g_init_path), static_cast<int>(result.error()));
+        format_to(sink, "the first program, {}, cannot be executed: error {}", std::string_view(g_init_path),
+                  static_cast<int>(result.error()));
         core::boot_failure(sink.view());
     }
     arch::return_to_user(self.frame());
@@ -53,7 +54,6 @@ Result<RefPtr<Thread>> make_init() {
     RefPtr<Process> process = TRY(mm::make_ref<Process>());
     process->files = TRY(fs::FdTable::create());
     process->fs = TRY(mm::make_ref<FsContext>(fs::root_dentry(), fs::root_dentry(), 022));
-    process->unkillable = true;
     set_limits(*process);
     RefPtr<Group> group = TRY(mm::make_ref<Group>(TRY(mm::make_ref<Session>())));
     RefPtr<Thread> thread = TRY(Thread::create(*process));
@@ -70,6 +70,7 @@ Result<RefPtr<Thread>> make_init() {
     g_pids.add(*group->session, 0);
     join_group_locked(*process, add_group_locked(group, 0));
     const SignalGuard signals(process->signal_lock);
+    process->unkillable = true;
     process->threads.push_back(*thread);
     (void)process.release();
     return thread;

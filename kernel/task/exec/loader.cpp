@@ -15,12 +15,10 @@ namespace hd::task {
 namespace {
 
 constexpr u64 kPieBase = 0x5555'5555'4000;  // where Linux puts position-independent programs without randomisation
-constexpr u32 kMaxScripts = 4;
+constexpr u32 kMaxScripts = 5;  // what Linux does; execve(2) says four
 constexpr usize kHeadSize = 256;  // Linux: BINPRM_BUF_SIZE
 
-ElfLimits limits() {
-    return {arch::elf_platform().machine, mm::kUserBegin.raw, arch::kUserEnd.raw, mm::kPageSize};
-}
+ElfLimits limits() { return {arch::elf_platform().machine, mm::kUserBegin.raw, arch::kUserEnd.raw, mm::kPageSize}; }
 
 // The file's bytes from `offset` on; fewer than asked at its end. EACCES: it has no pages, like a device.
 Result<usize> read_file(fs::Inode& inode, u64 offset, std::span<u8> to) {
@@ -99,7 +97,8 @@ Result<> map_segment(mm::AddressSpace& space, fs::Dentry& file, const ElfSegment
 
 }  // namespace
 
-Result<std::unique_ptr<Executable>> find_executable(const fs::WalkStart& start, std::string_view path, StringBlock& arguments) {
+Result<std::unique_ptr<Executable>> find_executable(const fs::WalkStart& start, std::string_view path,
+                                                    StringBlock& arguments) {
     std::unique_ptr<Executable> executable = TRY(mm::make<Executable>());  // too large for the stack
     Executable& found = *executable;
     u8 head[kHeadSize];

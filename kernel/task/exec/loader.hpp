@@ -13,12 +13,13 @@ struct Executable {
     fs::DentryRef file;   // the ELF file
     fs::DentryRef named;  // what the caller named: the same, or the first script (its set-id bits do not count)
     ElfImage image;
-    u64 bias;             // what is added to the image's addresses
+    u64 bias;  // what is added to the image's addresses
 };
 
-// `arguments` changes as scripts demand. ENOENT, EACCES, ENOEXEC, ELOOP (more than four scripts) and what walking the path
+// `arguments` changes as scripts demand. ENOENT, EACCES, ENOEXEC, ELOOP (more than five scripts) and what walking the path
 // and reading the file give. May sleep.
-Result<std::unique_ptr<Executable>> find_executable(const fs::WalkStart& start, std::string_view path, StringBlock& arguments);
+Result<std::unique_ptr<Executable>> find_executable(const fs::WalkStart& start, std::string_view path,
+                                                    StringBlock& arguments);
 
 // A new space with the image's segments and the heap's start; layout is filled in.
 Result<RefPtr<mm::AddressSpace>> map_executable(const Executable& executable);

@@ -18,16 +18,16 @@ struct Delivery {
 void act_by_default(Thread& self, int signo) {
     Process& process = self.process();
     switch (default_action(signo)) {
-        case DefaultAction::Ignore:
-        case DefaultAction::Continue: return;
-        case DefaultAction::Stop: {
-            // Nobody could continue it (POSIX.1-2017, 2.4.3). SIGSTOP stops all the same.
-            if (signo != abi::kSIGSTOP && is_orphaned(*group_of(process))) return;
-            const SignalGuard guard(process.signal_lock);
-            if (process.stop_taken) begin_stop_locked(process, signo);  // else SIGCONT has come meanwhile
-            return;
-        }
-        case DefaultAction::Terminate: begin_exit(process, signo);
+    case DefaultAction::Ignore:
+    case DefaultAction::Continue: return;
+    case DefaultAction::Stop: {
+        // Nobody could continue it (POSIX.1-2017, 2.4.3). SIGSTOP stops all the same.
+        if (signo != abi::kSIGSTOP && is_orphaned(*group_of(process))) return;
+        const SignalGuard guard(process.signal_lock);
+        if (process.stop_taken) begin_stop_locked(process, signo);  // else SIGCONT has come meanwhile
+        return;
+    }
+    case DefaultAction::Terminate: begin_exit(process, signo);
     }
 }
 
@@ -63,11 +63,11 @@ void settle_system_call(arch::TrapFrame& frame, const abi::SigAction* handler) {
     bool restart = handler == nullptr;
     u64 number = frame.syscall_number();
     switch (static_cast<Errno>(-static_cast<i64>(frame.result()))) {
-        case Errno::kERESTARTNOINTR: restart = true; break;
-        case Errno::kERESTARTSYS: restart = restart || (handler->flags & abi::kSA_RESTART) != 0; break;
-        case Errno::kERESTARTNOHAND: break;
-        case Errno::kERESTART_RESTARTBLOCK: number = abi::k__NR_restart_syscall; break;
-        default: return;
+    case Errno::kERESTARTNOINTR: restart = true; break;
+    case Errno::kERESTARTSYS: restart = restart || (handler->flags & abi::kSA_RESTART) != 0; break;
+    case Errno::kERESTARTNOHAND: break;
+    case Errno::kERESTART_RESTARTBLOCK: number = abi::k__NR_restart_syscall; break;
+    default: return;
     }
     if (restart)
         frame.restart_syscall(number);
@@ -114,20 +114,20 @@ void on_return_to_user(arch::TrapFrame& frame) {
     for (;;) {
         Delivery delivery;
         switch (take_next(self, delivery)) {
-            case Next::Exit: exit_thread();
-            case Next::Stop: take_part_in_stop(self); break;
-            case Next::Default: act_by_default(self, delivery.info.signo); break;
-            case Next::Handler:
-                settle_system_call(frame, &delivery.action);
-                if (!enter_handler(self, frame, delivery)) give_up_handler(self, delivery.info.signo);
-                break;
-            case Next::Nothing:
-                settle_system_call(frame, nullptr);
-                if (!self.restore_mask) return;
-                // The temporary mask let nothing through; with the old one there may be something (then once more).
-                self.restore_mask = false;
-                set_blocked(self.saved_mask);
-                if (!signal_pending(self)) return;
+        case Next::Exit: exit_thread();
+        case Next::Stop: take_part_in_stop(self); break;
+        case Next::Default: act_by_default(self, delivery.info.signo); break;
+        case Next::Handler:
+            settle_system_call(frame, &delivery.action);
+            if (!enter_handler(self, frame, delivery)) give_up_handler(self, delivery.info.signo);
+            break;
+        case Next::Nothing:
+            settle_system_call(frame, nullptr);
+            if (!self.restore_mask) return;
+            // The temporary mask let nothing through; with the old one there may be something (then once more).
+            self.restore_mask = false;
+            set_blocked(self.saved_mask);
+            if (!signal_pending(self)) return;
         }
     }
 }

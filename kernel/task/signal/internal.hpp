@@ -7,7 +7,7 @@
 namespace hd::task {
 
 // Makes the thread look at its signals before it next is in user mode, and ends an interruptible sleep.
-void notify_locked(Thread& thread) REQUIRES(thread.process().signal_lock);
+void notify_locked(Process& process, Thread& thread) REQUIRES(process.signal_lock);
 // Some thread that does not block `signo` is to take it from process.pending.
 void notify_any_locked(Process& process, int signo) REQUIRES(process.signal_lock);
 void begin_exit_locked(Process& process, i32 status) REQUIRES(process.signal_lock);
@@ -15,7 +15,7 @@ void begin_exit_locked(Process& process, i32 status) REQUIRES(process.signal_loc
 inline bool leaving_locked(const Thread& self, const Process& process) REQUIRES(process.signal_lock) {
     return process.exiting || (process.survivor != nullptr && process.survivor != &self);
 }
-void set_blocked_locked(Thread& self, u64 mask) REQUIRES(self.process().signal_lock);
+void set_blocked_locked(Process& process, Thread& self, u64 mask) REQUIRES(process.signal_lock);
 
 // Group stops (kernel/task/signal/stop.cpp).
 void begin_stop_locked(Process& process, int signo) REQUIRES(process.signal_lock);

@@ -15,8 +15,7 @@ bool dying() {
     return leaving_locked(current_thread(), process);
 }
 
-void set_blocked_locked(Thread& self, u64 mask) {
-    Process& process = self.process();
+void set_blocked_locked(Process& process, Thread& self, u64 mask) {
     const u64 newly_blocked = mask & ~self.blocked;
     self.blocked = mask & ~kUnblockableSignals;
     if (((self.pending.set() | process.pending.set()) & ~self.blocked) != 0)
@@ -24,14 +23,15 @@ void set_blocked_locked(Thread& self, u64 mask) {
     // What this thread was perhaps woken for is another's now.
     if ((process.pending.set() & newly_blocked) != 0)
         for (Thread& other : process.threads)
-            if ((process.pending.set() & newly_blocked & ~other.blocked) != 0) notify_locked(other);
+            if ((process.pending.set() & newly_blocked & ~other.blocked) != 0) notify_locked(process, other);
 }
 
 void set_blocked(u64 mask) {
     Thread& self = current_thread();
     if (mask == self.blocked) return;
-    const SignalGuard guard(self.process().signal_lock);
-    set_blocked_locked(self, mask);
+    Process& process = self.process();
+    const SignalGuard guard(process.signal_lock);
+    set_blocked_locked(process, self, mask);
 }
 
 Result<abi::SigAction> exchange_action(int signo, const abi::SigAction* replacement) {

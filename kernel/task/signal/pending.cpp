@@ -8,15 +8,15 @@ namespace hd::task {
 
 DefaultAction default_action(int signo) {
     switch (signo) {
-        case abi::kSIGCHLD:
-        case abi::kSIGURG:
-        case abi::kSIGWINCH: return DefaultAction::Ignore;
-        case abi::kSIGCONT: return DefaultAction::Continue;
-        case abi::kSIGSTOP:
-        case abi::kSIGTSTP:
-        case abi::kSIGTTIN:
-        case abi::kSIGTTOU: return DefaultAction::Stop;
-        default: return DefaultAction::Terminate;
+    case abi::kSIGCHLD:
+    case abi::kSIGURG:
+    case abi::kSIGWINCH: return DefaultAction::Ignore;
+    case abi::kSIGCONT: return DefaultAction::Continue;
+    case abi::kSIGSTOP:
+    case abi::kSIGTSTP:
+    case abi::kSIGTTIN:
+    case abi::kSIGTTOU: return DefaultAction::Stop;
+    default: return DefaultAction::Terminate;
     }
 }
 

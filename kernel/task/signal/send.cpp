@@ -20,7 +20,7 @@ abi::SigInfo kernel_signal(int signo, int code) {
     return info;
 }
 
-void notify_locked(Thread& thread) {
+void notify_locked(Process&, Thread& thread) {
     // seq_cst, before the look at the thread's state in wake(): see the proof in kernel/sync/wait_queue.hpp.
     thread.user_work.fetch_or(kWorkSignal);
     if (!sched::wake(thread)) sched::kick(thread);
@@ -29,14 +29,14 @@ void notify_locked(Thread& thread) {
 void notify_any_locked(Process& process, int signo) {
     const u64 bit = abi::signal_bit(signo);
     for (Thread& thread : process.threads)
-        if ((thread.blocked & ~thread.waited_for & bit) == 0) return notify_locked(thread);
+        if ((thread.blocked & ~thread.waited_for & bit) == 0) return notify_locked(process, thread);
 }
 
 void begin_exit_locked(Process& process, i32 status) {
     if (process.exiting) return;
     process.exiting = true;
     process.exit_status = status;
-    for (Thread& thread : process.threads) notify_locked(thread);
+    for (Thread& thread : process.threads) notify_locked(process, thread);
     process.continued.wake_all();  // the stopped ones as well
 }
 
@@ -90,7 +90,7 @@ Result<> send_locked(Process& process, Thread* target, const abi::SigInfo& info)
     if (target == nullptr)
         notify_any_locked(process, signo);
     else if ((target->blocked & ~target->waited_for & bit) == 0)
-        notify_locked(*target);
+        notify_locked(process, *target);
     return {};
 }
 
@@ -159,7 +159,7 @@ void force_signal(int signo, int code, u64 address) {
     if (action.handler == abi::kSIG_DFL) process.unkillable = false;
     self.pending.remove(bit);  // what comes from the fault is what the handler has to see
     self.pending.add(signo, std::unique_ptr<QueuedSignal>(new (std::nothrow) QueuedSignal(info)));
-    notify_locked(self);
+    notify_locked(process, self);
 }
 
 Result<> kill(i32 pid, int signo) {

@@ -25,9 +25,7 @@ Result<> send_signal(Process& process, const abi::SigInfo& info);
 Result<> send_signal(Thread& thread, const abi::SigInfo& info);
 // To each member. Takes g_tree_lock: task context or preemption off.
 void signal_group(Group& group, const abi::SigInfo& info);
-inline void signal_group(Group& group, int signo) {
-    signal_group(group, kernel_signal(signo));
-}
+inline void signal_group(Group& group, int signo) { signal_group(group, kernel_signal(signo)); }
 
 // The current thread's own fault: if the signal is blocked or ignored the process dies of it. Task context.
 void force_signal(int signo, int code, u64 address);
@@ -51,8 +49,8 @@ bool dying();
 
 void set_blocked(u64 mask);  // SIGKILL and SIGSTOP stay unblocked
 Result<abi::SigAction> exchange_action(int signo, const abi::SigAction* replacement);  // EINVAL
-Result<> change_alternate_stack(const abi::StackT* replacement, abi::StackT& old);    // EPERM, ENOMEM, EINVAL
-u64 pending_signals();  // sigpending(2)
+Result<> change_alternate_stack(const abi::StackT* replacement, abi::StackT& old);     // EPERM, ENOMEM, EINVAL
+u64 pending_signals();                                                                 // sigpending(2)
 // sigtimedwait(2). EAGAIN at the deadline, EINTR.
 Result<abi::SigInfo> wait_for_signal(u64 wanted, Nanoseconds deadline);
 // sigsuspend(2): sleeps with another mask until a handler ran. Always kERESTARTNOHAND.

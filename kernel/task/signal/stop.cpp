@@ -15,7 +15,7 @@ void begin_stop_locked(Process& process, int signo) {
     ++process.stop_count;
     process.running_threads = static_cast<u32>(process.threads.size());
     process.continue_unreported = false;
-    for (Thread& thread : process.threads) notify_locked(thread);
+    for (Thread& thread : process.threads) notify_locked(process, thread);
 }
 
 void end_stop_locked(Process& process) {

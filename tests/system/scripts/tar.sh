@@ -12,4 +12,5 @@ bzip2 -c src/numbers | bunzip2 | md5sum; xz -d <missing.xz 2>/dev/null || echo "
 (cd src && find . | sort | cpio -o -H newc 2>/dev/null) >a.cpio; mkdir cp; (cd cp && cpio -id <../a.cpio 2>/dev/null)
 diff -r src cp && echo same
 tar cf - src | (cd cp && tar xf -); diff -r src cp/src && echo same
-tar xf a.tar -O src/numbers | md5sum; tar cf b.tar --exclude sub src; tar tf b.tar | sort
+# (of two links, the archive holds the contents of the one that the directory lists first)
+tar cf one.tar src/numbers; tar xf one.tar -O src/numbers | md5sum; tar cf b.tar --exclude sub src; tar tf b.tar | sort

@@ -6,9 +6,6 @@
 #include "tests/unit/fake_arch/fiber.hpp"
 #include "tests/unit/fake_arch/machine.hpp"
 
-// Code of the simulator that every simulated CPU runs through: no part of what ThreadSanitizer is to check.
-#define HD_SIMULATOR [[gnu::no_sanitize_thread]]
-
 namespace hd::fake {
 
 struct TlbEntry {

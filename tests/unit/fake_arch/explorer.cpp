@@ -21,14 +21,16 @@ struct State {
     u64 random = 0;
     u32 steps = 0;
     u32 order[kMaxSimulatedCpus] = {};  // Pct: priorities, higher runs first
-    u32 lowest = 0;
+    u32 streak = 0;                     // Pct: points since another CPU had its turn
     u32 change_points[3] = {};
     Fiber host;
     std::string failure;
     bool failed = false;
+    bool booted[kMaxSimulatedCpus] = {};
     Boot boots[kMaxSimulatedCpus];
 };
 State* g_state = nullptr;
+u32 g_steps_taken = 0;
 
 HD_SIMULATOR u64 next_random(State& state) {  // splitmix64
     u64 z = state.random += 0x9e3779b97f4a7c15;
@@ -54,27 +56,34 @@ HD_SIMULATOR i32 choose(State& state) {
     return chosen;
 }
 
+HD_SIMULATOR void pass(Nanoseconds time) {
+    i64 busy = 0;
+    for (u32 i = 0; i < g_cpu_count; ++i) busy += can_run(g_cpus[i]) ? 1 : 0;
+    g_clock.fetch_add(time.raw / (busy == 0 ? 1 : busy), std::memory_order_relaxed);
+}
+
 HD_SIMULATOR void leave() {
     Cpu& self = this_cpu();
-    g_state->host.switch_from(*self.running, false);
+    g_state->host.switch_from(*self.running, true);  // the host sees all that CPUs did, not the other way round
 }
 
 HD_SIMULATOR void at_point(Point kind) {
     State& state = *g_state;
     ++state.steps;
-    g_clock.fetch_add(state.options.step.raw, std::memory_order_relaxed);
+    pass(state.options.step);
     if (kind == Point::Halt || state.steps > state.options.max_steps) return leave();
     if (state.options.strategy == Strategy::Random) {
         if (kind == Point::Spin || next_random(state) % 4 == 0) leave();
         return;
     }
     Cpu& self = this_cpu();
-    bool lowered = kind == Point::Spin;
+    bool lowered = kind == Point::Spin || ++state.streak > 5'000;  // a loop that waits need not look like one
     for (const u32 point : state.change_points) lowered = lowered || point == state.steps;
     if (lowered) {
         // 0 is never reached: the others are raised instead.
         for (u32 i = 0; i < g_cpu_count; ++i) ++state.order[i];
         state.order[self.local.id.raw] = 0;
+        state.streak = 0;
     }
     if (choose(state) != static_cast<i32>(self.local.id.raw)) leave();
 }
@@ -93,8 +102,9 @@ void boot_cpu(void* argument) {
 }
 
 HD_SIMULATOR std::string run(State& state, bool (*done)()) {
-    while (!done()) {
+    for (;;) {
         i32 chosen = choose(state);
+        if (chosen < 0 && done()) return {};
         if (chosen < 0) {
             i64 soonest = INT64_MAX;
             for (u32 i = 0; i < g_cpu_count; ++i)
@@ -106,12 +116,12 @@ HD_SIMULATOR std::string run(State& state, bool (*done)()) {
         Cpu& cpu = g_cpus[chosen];
         set_this_cpu(cpu);
         g_on_simulated_cpu = true;
-        cpu.running->switch_from(state.host, false);
+        cpu.running->switch_from(state.host, !state.booted[chosen]);
+        state.booted[chosen] = true;
         g_on_simulated_cpu = false;
         if (state.failed) return state.failure;
         if (state.steps > state.options.max_steps) return "livelock: no end in sight";
     }
-    return {};
 }
 
 }  // namespace
@@ -133,6 +143,7 @@ std::string explore(const Exploration& options, void (*boot)(CpuId cpu), bool (*
     g_explore = &at_point;
     g_on_panic = &fail;
     std::string failure = run(state, done);
+    g_steps_taken = state.steps;
     g_on_panic = nullptr;
     g_explore = nullptr;
     g_state = nullptr;
@@ -140,10 +151,17 @@ std::string explore(const Exploration& options, void (*boot)(CpuId cpu), bool (*
     return failure;
 }
 
+u32 steps_taken() { return g_steps_taken; }
+
 void expect(bool condition, const char* text) {
     if (condition) return;
     if (g_state != nullptr) fail(text);
     throw std::runtime_error(text);
+}
+
+void spend(Nanoseconds time) {
+    pass(time);
+    step();
 }
 
 void step() {

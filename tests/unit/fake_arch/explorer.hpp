@@ -20,18 +20,23 @@ struct Exploration {
     Strategy strategy = Strategy::Random;
     u32 cpus = 2;
     u32 max_steps = 400'000;         // more of them count as a livelock
-    u32 expected_steps = 3'000;      // Pct: where the points of change may lie
-    Nanoseconds step{200};           // how far the clock goes at each simulation point
+    u32 expected_steps = 3'000;      // Pct: the points of change lie among so many first ones
+    Nanoseconds step{20};            // how far the clock goes at each simulation point
 };
 
-// Runs boot(cpu) on each CPU of a machine after reset() - reset and hooks are the caller's business - until done() is true.
-// Returns what went wrong: a panic, a failed expect(), a deadlock (every CPU halts and no timer is armed), a livelock;
-// empty if nothing. What the CPUs were running when it ended is abandoned, not unwound.
+// Runs boot(cpu) on each CPU of a machine after reset() - reset and hooks are the caller's business - until every CPU halts
+// and done() is true; then this thread is CPU 0 again, in what that was halted in. Returns what went wrong: a panic, a failed expect(), a deadlock (every CPU halts and no timer is armed), a livelock;
+// empty if nothing. What the CPUs were running when it failed is abandoned, not unwound.
 std::string explore(const Exploration& options, void (*boot)(CpuId cpu), bool (*done)());
+
+// How many simulation points the last exploration had.
+u32 steps_taken();
 
 // For code on simulated CPUs: ends the exploration with that text unless the condition holds.
 void expect(bool condition, const char* text);
 // A simulation point of the test's own.
 void step();
+// The same, and the CPU is busy for that long. (The clock is one for all: two busy CPUs move it by half of what each spends.)
+void spend(Nanoseconds time);
 
 }  // namespace hd::fake

@@ -5,6 +5,9 @@
 #pragma once
 #include <cstddef>
 
+// Code of the simulator that every simulated CPU runs through: no part of what ThreadSanitizer is to check.
+#define HD_SIMULATOR [[gnu::no_sanitize_thread]]
+
 namespace hd::fake {
 
 class Fiber {
@@ -17,13 +20,13 @@ public:
 
     // Leaves `from`, which must be what runs now, for this one; returns when somebody switches back. `ordered`: what came
     // before is visible after, as on one CPU; otherwise ThreadSanitizer takes the two for concurrent, as CPUs are.
-    void switch_from(Fiber& from, bool ordered);
+    HD_SIMULATOR void switch_from(Fiber& from, bool ordered);
 
 private:
     static constexpr std::size_t kStackSize = 256 * 1024;
 
-    static void trampoline();
-    void arrived(Fiber& from);
+    HD_SIMULATOR static void trampoline();
+    HD_SIMULATOR void arrived(Fiber& from);
 
     void* stack_pointer_ = nullptr;    // while it is away
     void (*entry_)(void*) = nullptr;
