@@ -44,6 +44,7 @@ namespace {
 constexpr u64 kLeastMemory = u64{16} << 20;
 
 constinit Late<sched::Entity> g_idle[kMaxCpus];
+constinit u64 g_entered_at = 0;  // cycles, for the length of the boot
 
 Result<void*> early_memory(usize bytes) {
     return mm::direct_map(mm::early_frames(align_up(bytes, usize{mm::kPageSize}) / mm::kPageSize));
@@ -78,12 +79,14 @@ void first_thread(void*) {
         arch::power_off(core::run_kernel_tests() == 0 ? arch::ExitStatus::Success : arch::ExitStatus::TestFailure);
     ipc::init_futexes();
     const auto init = core::command_line_option("init").value_or("/init");
+    log::info("the kernel hands over to {} after {} thousand cycles", init, (arch::cycles() - g_entered_at) / 1000);
     task::start_init(init);
 }
 
 }  // namespace
 
 [[noreturn]] void kernel_main() {
+    g_entered_at = arch::cycles();
     arch::init_cpu();
     check_memory();
     mm::early_init(arch::g_boot_info);

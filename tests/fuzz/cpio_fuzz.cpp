@@ -21,8 +21,8 @@ public:
 private:
     void check(const void* begin, std::size_t size) const {
         const auto* first = static_cast<const hd::u8*>(begin);
-        if (size != 0 && (first < image_.data() || size > image_.size() ||
-                          first > image_.data() + image_.size() - size))
+        if (size != 0 &&
+            (first < image_.data() || size > image_.size() || first > image_.data() + image_.size() - size))
             std::abort();
     }
     std::span<const hd::u8> image_;

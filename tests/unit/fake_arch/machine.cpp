@@ -28,7 +28,6 @@ bool g_on_simulated_cpu = false;
 namespace {
 thread_local Cpu* t_cpu = &g_cpus[0];
 std::atomic<u64> g_ipis{0}, g_switches{0};
-std::atomic<u64> g_irqs_pending{0};
 }  // namespace
 
 namespace detail {
