@@ -56,9 +56,9 @@ enum class [[nodiscard]] Errno : int {
 
     // Never seen by user space: a system call that a signal interrupted answers one of these, and signal delivery turns
     // it into EINTR or into a restart (Linux: include/linux/errno.h; signal(7), "Interruption of system calls").
-    kERESTARTSYS = 512,         // restart if the handler has SA_RESTART or there is no handler
-    kERESTARTNOINTR = 513,      // always restart
-    kERESTARTNOHAND = 514,      // restart only if no handler ran
+    kERESTARTSYS = 512,            // restart if the handler has SA_RESTART or there is no handler
+    kERESTARTNOINTR = 513,         // always restart
+    kERESTARTNOHAND = 514,         // restart only if no handler ran
     kERESTART_RESTARTBLOCK = 516,  // restart through restart_syscall(2) with the remaining time
 };
 

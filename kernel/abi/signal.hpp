@@ -6,16 +6,47 @@
 namespace hd::abi {
 
 enum Signal : int {
-    kSIGHUP = 1, kSIGINT, kSIGQUIT, kSIGILL, kSIGTRAP, kSIGABRT, kSIGBUS, kSIGFPE, kSIGKILL, kSIGUSR1, kSIGSEGV, kSIGUSR2,
-    kSIGPIPE, kSIGALRM, kSIGTERM, kSIGSTKFLT, kSIGCHLD, kSIGCONT, kSIGSTOP, kSIGTSTP, kSIGTTIN, kSIGTTOU, kSIGURG, kSIGXCPU,
-    kSIGXFSZ, kSIGVTALRM, kSIGPROF, kSIGWINCH, kSIGIO, kSIGPWR, kSIGSYS, kSIGRTMIN = 32, kSIGRTMAX = 64
+    kSIGHUP = 1,
+    kSIGINT,
+    kSIGQUIT,
+    kSIGILL,
+    kSIGTRAP,
+    kSIGABRT,
+    kSIGBUS,
+    kSIGFPE,
+    kSIGKILL,
+    kSIGUSR1,
+    kSIGSEGV,
+    kSIGUSR2,
+    kSIGPIPE,
+    kSIGALRM,
+    kSIGTERM,
+    kSIGSTKFLT,
+    kSIGCHLD,
+    kSIGCONT,
+    kSIGSTOP,
+    kSIGTSTP,
+    kSIGTTIN,
+    kSIGTTOU,
+    kSIGURG,
+    kSIGXCPU,
+    kSIGXFSZ,
+    kSIGVTALRM,
+    kSIGPROF,
+    kSIGWINCH,
+    kSIGIO,
+    kSIGPWR,
+    kSIGSYS,
+    kSIGRTMIN = 32,
+    kSIGRTMAX = 64
 };
 inline constexpr int kSignalCount = 64;
 constexpr u64 signal_bit(int signal) { return u64{1} << (signal - 1); }
 
 inline constexpr u64 kSIG_DFL = 0, kSIG_IGN = 1;
-inline constexpr u64 kSA_NOCLDSTOP = 1, kSA_NOCLDWAIT = 2, kSA_SIGINFO = 4, kSA_RESTORER = 0x04000000, kSA_ONSTACK = 0x08000000,
-                     kSA_RESTART = 0x10000000, kSA_NODEFER = 0x40000000, kSA_RESETHAND = 0x80000000;
+inline constexpr u64 kSA_NOCLDSTOP = 1, kSA_NOCLDWAIT = 2, kSA_SIGINFO = 4, kSA_RESTORER = 0x04000000,
+                     kSA_ONSTACK = 0x08000000, kSA_RESTART = 0x10000000, kSA_NODEFER = 0x40000000,
+                     kSA_RESETHAND = 0x80000000;
 inline constexpr int kSIG_BLOCK = 0, kSIG_UNBLOCK = 1, kSIG_SETMASK = 2;
 inline constexpr int kSS_ONSTACK = 1, kSS_DISABLE = 2;
 inline constexpr u32 kSS_AUTODISARM = u32{1} << 31;
@@ -40,7 +71,8 @@ inline constexpr int kSI_USER = 0, kSI_KERNEL = 0x80, kSI_QUEUE = -1, kSI_TIMER 
 inline constexpr int kILL_ILLOPN = 2, kFPE_INTDIV = 1, kFPE_FLTDIV = 3, kFPE_FLTOVF = 4, kFPE_FLTUND = 5,
                      kFPE_FLTRES = 6, kFPE_FLTINV = 7, kSEGV_MAPERR = 1, kSEGV_ACCERR = 2, kBUS_ADRALN = 1,
                      kBUS_ADRERR = 2, kTRAP_BRKPT = 1, kTRAP_TRACE = 2;
-inline constexpr int kCLD_EXITED = 1, kCLD_KILLED = 2, kCLD_DUMPED = 3, kCLD_TRAPPED = 4, kCLD_STOPPED = 5, kCLD_CONTINUED = 6;
+inline constexpr int kCLD_EXITED = 1, kCLD_KILLED = 2, kCLD_DUMPED = 3, kCLD_TRAPPED = 4, kCLD_STOPPED = 5,
+                     kCLD_CONTINUED = 6;
 
 // siginfo_t: 128 bytes. The union's arms start at offset 16.
 struct SigInfo {

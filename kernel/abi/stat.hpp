@@ -18,7 +18,8 @@ constexpr u64 makedev(u32 major, u32 minor) {
 }
 constexpr u32 major_of(u64 device) { return static_cast<u32>((device >> 8 & 0xfff) | (device >> 32 & ~u64{0xfff})); }
 constexpr u32 minor_of(u64 device) { return static_cast<u32>((device & 0xff) | (device >> 12 & ~u64{0xff})); }
-static_assert(makedev(5, 1) == 0x501 && minor_of(makedev(3, 0x12345)) == 0x12345 && major_of(makedev(0x1234, 5)) == 0x1234);
+static_assert(makedev(5, 1) == 0x501 && minor_of(makedev(3, 0x12345)) == 0x12345 &&
+              major_of(makedev(0x1234, 5)) == 0x1234);
 
 struct Stat {
     u64 st_dev = 0;

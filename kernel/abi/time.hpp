@@ -18,8 +18,6 @@ struct Timeval {
 };
 static_assert(sizeof(Timeval) == 16);
 
-constexpr Timespec timespec_of(Nanoseconds time) {
-    return {time.raw / 1'000'000'000, time.raw % 1'000'000'000};
-}
+constexpr Timespec timespec_of(Nanoseconds time) { return {time.raw / 1'000'000'000, time.raw % 1'000'000'000}; }
 
 }  // namespace hd::abi

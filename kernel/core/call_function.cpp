@@ -39,8 +39,7 @@ void call_on(CpuMask cpus, void (*function)(void*), void* argument) {
         function(argument);
     }
     // acquire pairs with the release in run_calls(): what the function did there is visible here.
-    while (slot.unfinished.load(std::memory_order_acquire) != 0 && !panicking())
-        arch::cpu_relax();
+    while (slot.unfinished.load(std::memory_order_acquire) != 0 && !panicking()) arch::cpu_relax();
 }
 
 void run_calls() {

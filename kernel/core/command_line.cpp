@@ -7,13 +7,9 @@ namespace {
 constinit std::string_view g_text;
 }
 
-void parse_command_line(std::string_view text) {
-    g_text = text;
-}
+void parse_command_line(std::string_view text) { g_text = text; }
 
-std::string_view command_line() {
-    return g_text;
-}
+std::string_view command_line() { return g_text; }
 
 std::optional<std::string_view> command_line_option(std::string_view name) {
     std::optional<std::string_view> found;
@@ -29,8 +25,6 @@ std::optional<std::string_view> command_line_option(std::string_view name) {
     return found;
 }
 
-bool command_line_has(std::string_view name) {
-    return command_line_option(name).has_value();
-}
+bool command_line_has(std::string_view name) { return command_line_option(name).has_value(); }
 
 }  // namespace hd::core

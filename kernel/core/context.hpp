@@ -19,37 +19,23 @@ namespace hd::core {
 
 inline constexpr u32 kPreemptUnit = 1, kInterruptUnit = 1 << 16, kNmiUnit = 1 << 24;
 
-inline u32 preempt_count() {
-    return arch::local_load<&arch::CpuLocal::preempt_count>();
-}
+inline u32 preempt_count() { return arch::local_load<&arch::CpuLocal::preempt_count>(); }
 
-inline bool preemptible() {
-    return preempt_count() == 0 && arch::irqs_enabled();
-}
+inline bool preemptible() { return preempt_count() == 0 && arch::irqs_enabled(); }
 
-inline bool in_interrupt() {
-    return preempt_count() >= kInterruptUnit;
-}
+inline bool in_interrupt() { return preempt_count() >= kInterruptUnit; }
 
-inline bool in_nmi() {
-    return preempt_count() >= kNmiUnit;
-}
+inline bool in_nmi() { return preempt_count() >= kNmiUnit; }
 
 // Panics unless the caller is in task context. First line of whatever may sleep, fault or wait for memory.
-inline void assert_may_sleep() {
-    ASSERT(preemptible(), "this may sleep, but preemption or interrupts are off here");
-}
+inline void assert_may_sleep() { ASSERT(preemptible(), "this may sleep, but preemption or interrupts are off here"); }
 
 // The switch that preempt_enable() makes when it opens a section during which somebody asked for one. kernel/sched has it.
 void preempt_now();
 
-inline void preempt_disable() {
-    arch::local_add<&arch::CpuLocal::preempt_count>(kPreemptUnit);
-}
+inline void preempt_disable() { arch::local_add<&arch::CpuLocal::preempt_count>(kPreemptUnit); }
 
-inline void preempt_enable_no_resched() {
-    arch::local_add<&arch::CpuLocal::preempt_count>(-kPreemptUnit);
-}
+inline void preempt_enable_no_resched() { arch::local_add<&arch::CpuLocal::preempt_count>(-kPreemptUnit); }
 
 inline void preempt_enable() {
     if (arch::local_sub_is_zero<&arch::CpuLocal::preempt_count>(kPreemptUnit) &&
@@ -77,8 +63,6 @@ private:
 };
 
 // The number of the CPU this runs on. Only meaningful while the thread cannot move.
-inline CpuId this_cpu() {
-    return arch::local_load<&arch::CpuLocal::id>();
-}
+inline CpuId this_cpu() { return arch::local_load<&arch::CpuLocal::id>(); }
 
 }  // namespace hd::core

@@ -11,29 +11,26 @@ namespace {
 HD_PERCPU PerCpu<HeldLocks> g_held_spinlocks;
 
 constexpr const char* kRankNames[] = {
-    "FilePosition",     "FileSystemRename", "Directory",   "Inode",         "Pipe",      "Terminal",   "AddressSpace",
-    "ProcessWait",      "ProcessTree",   "FileTable",      "FsContext",    "Mounts",    "Dentry",     "PageCache",
-    "PageTable",        "OpenFile",      "Futex",          "VmapArea",       "Signal",       "TerminalInput", "TerminalOutput", "Device",
-    "WaitQueue",        "Timer",         "RunQueue",       "CallFunction", "SlabDepot", "FrameAllocator", "Log", "Console"};
+    "FilePosition", "FileSystemRename", "Directory",      "Inode",          "Pipe",      "Terminal",
+    "AddressSpace", "ProcessWait",      "ProcessTree",    "FileTable",      "FsContext", "Mounts",
+    "Dentry",       "PageCache",        "PageTable",      "OpenFile",       "Futex",     "VmapArea",
+    "Signal",       "TerminalInput",    "TerminalOutput", "Device",         "WaitQueue", "Timer",
+    "RunQueue",     "CallFunction",     "SlabDepot",      "FrameAllocator", "Log",       "Console"};
 static_assert(std::size(kRankNames) == static_cast<usize>(Rank::kCount));
 }  // namespace
 
-const char* rank_name(Rank rank) {
-    return rank < Rank::kCount ? kRankNames[static_cast<usize>(rank)] : "?";
-}
+const char* rank_name(Rank rank) { return rank < Rank::kCount ? kRankNames[static_cast<usize>(rank)] : "?"; }
 
 HeldLocks& held_spinlocks() {
     return g_held_spinlocks.unchecked();  // the callers have preemption off; checking would double the cost of a lock
 }
 
-const HeldLocks& held_spinlocks_of(CpuId cpu) {
-    return g_held_spinlocks.on(cpu);
-}
+const HeldLocks& held_spinlocks_of(CpuId cpu) { return g_held_spinlocks.on(cpu); }
 
 void HeldLocks::describe(TextSink& sink) const {
     for (usize i = 0; i < count_; ++i)
-        format_to(sink, "    {} {} taken at {}:{}\n", rank_name(locks_[i].rank), locks_[i].lock, locks_[i].site.file_name(),
-                  locks_[i].site.line());
+        format_to(sink, "    {} {} taken at {}:{}\n", rank_name(locks_[i].rank), locks_[i].lock,
+                  locks_[i].site.file_name(), locks_[i].site.line());
 }
 
 const HeldLock* HeldLocks::find(const void* lock) const {

@@ -20,11 +20,10 @@ void kernel_test_failed(const char* condition, const char* file, int line);
 
 }  // namespace hd::core
 
-#define KERNEL_TEST(identifier)                                                                             \
-    static void identifier();                                                                               \
+#define KERNEL_TEST(identifier)                                                                                \
+    static void identifier();                                                                                  \
     [[gnu::section("kernel_tests"), gnu::used]] static const ::hd::core::KernelTest identifier##_registration{ \
-        #identifier, identifier};                                                                           \
+        #identifier, identifier};                                                                              \
     static void identifier()
 
-#define KERNEL_CHECK(condition) \
-    ((condition) ? void() : ::hd::core::kernel_test_failed(#condition, __FILE__, __LINE__))
+#define KERNEL_CHECK(condition) ((condition) ? void() : ::hd::core::kernel_test_failed(#condition, __FILE__, __LINE__))

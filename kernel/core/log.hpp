@@ -13,7 +13,8 @@ void write(Level level, std::string_view format, std::span<const hd::detail::For
 
 template <Level kLevel, class... Arguments>
 void print(std::string_view format, const Arguments&... arguments) {
-    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)..., false};
+    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)...,
+                                                                         false};
     write(kLevel, format, {packed, sizeof...(Arguments)});
 }
 template <class... A> void error(FormatString<std::type_identity_t<A>...> format, const A&... a) {

@@ -39,9 +39,7 @@ void let_others_report() {
 
 }  // namespace
 
-bool panicking() {
-    return g_panicking_cpu.load(std::memory_order_relaxed) != kNobody;
-}
+bool panicking() { return g_panicking_cpu.load(std::memory_order_relaxed) != kNobody; }
 
 void panic_with(const arch::TrapFrame* frame, std::string_view format,
                 std::span<const hd::detail::FormatArgument> arguments) {
@@ -74,7 +72,8 @@ void panic_stop_this_cpu(const arch::TrapFrame& frame) {
         arch::cpu_relax();
     log::UnlockedSink out;
     report_this_cpu(out, frame.frame_pointer());
-    g_reporting.fetch_add(1, std::memory_order_release);  // pairs with the acquire loads above and in let_others_report()
+    g_reporting.fetch_add(1,
+                          std::memory_order_release);  // pairs with the acquire loads above and in let_others_report()
     arch::halt_forever();
 }
 

@@ -16,7 +16,8 @@ namespace hd::core {
 
 template <class... Arguments>
 [[noreturn]] void panic(FormatString<std::type_identity_t<Arguments>...> format, const Arguments&... arguments) {
-    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)..., false};
+    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)...,
+                                                                         false};
     panic_with(nullptr, format.text, {packed, sizeof...(Arguments)});
 }
 
@@ -24,7 +25,8 @@ template <class... Arguments>
 template <class... Arguments>
 [[noreturn]] void panic_at(const arch::TrapFrame& frame, FormatString<std::type_identity_t<Arguments>...> format,
                            const Arguments&... arguments) {
-    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)..., false};
+    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)...,
+                                                                         false};
     panic_with(&frame, format.text, {packed, sizeof...(Arguments)});
 }
 
@@ -39,5 +41,6 @@ bool panicking();
 
 }  // namespace hd::core
 
-#define ASSERT(condition, sentence) \
-    (__builtin_expect(!(condition), 0) ? ::hd::core::assertion_failed(#condition, sentence, __FILE__, __LINE__) : void())
+#define ASSERT(condition, sentence)                                                                             \
+    (__builtin_expect(!(condition), 0) ? ::hd::core::assertion_failed(#condition, sentence, __FILE__, __LINE__) \
+                                       : void())

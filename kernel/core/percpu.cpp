@@ -15,9 +15,7 @@ constinit std::atomic<u32> g_online{1};
 constinit std::atomic<u64> g_online_mask{1};
 }  // namespace
 
-usize percpu_size() {
-    return static_cast<usize>(__stop_percpu - __start_percpu);
-}
+usize percpu_size() { return static_cast<usize>(__stop_percpu - __start_percpu); }
 
 Result<> percpu_prepare(CpuId cpu, Result<void*> (*allocate)(usize bytes)) {
     // The boot CPU has been using the section itself for a while: its values are no longer the initial ones. So the first
@@ -34,9 +32,7 @@ Result<> percpu_prepare(CpuId cpu, Result<void*> (*allocate)(usize bytes)) {
     return {};
 }
 
-u32 cpu_count() {
-    return g_online.load(std::memory_order_relaxed);
-}
+u32 cpu_count() { return g_online.load(std::memory_order_relaxed); }
 
 void set_cpu_online(CpuId cpu) {
     // Release: whoever sees the bit sees what the CPU set up before (pairs with cpu_online()).
@@ -44,12 +40,8 @@ void set_cpu_online(CpuId cpu) {
         g_online.fetch_add(1, std::memory_order_relaxed);
 }
 
-bool cpu_online(CpuId cpu) {
-    return CpuMask{g_online_mask.load(std::memory_order_acquire)}.has(cpu);
-}
+bool cpu_online(CpuId cpu) { return CpuMask{g_online_mask.load(std::memory_order_acquire)}.has(cpu); }
 
-CpuMask online_cpus() {
-    return CpuMask{g_online_mask.load(std::memory_order_acquire)};
-}
+CpuMask online_cpus() { return CpuMask{g_online_mask.load(std::memory_order_acquire)}; }
 
 }  // namespace hd::core

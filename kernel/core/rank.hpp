@@ -18,29 +18,29 @@ enum class Rank : u8 {
     AddressSpace,      // the set of a process's mappings
     ProcessWait,       // reserved for tests of sleeping locks
     // From here on spinlocks that interrupt handlers never take.
-    ProcessTree,       // parents, children, groups, sessions, the pid table
-    FileTable,         // a process's descriptors
-    FsContext,         // root, working directory, umask
-    Mounts,            // mount table
-    Dentry,            // name cache
-    PageCache,         // an inode's page tree
-    PageTable,         // entries of one last-level page table
-    OpenFile,          // status flags of an open file
-    Futex,             // the waiters of one hash bucket of futexes
-    VmapArea,          // kernel address ranges
+    ProcessTree,  // parents, children, groups, sessions, the pid table
+    FileTable,    // a process's descriptors
+    FsContext,    // root, working directory, umask
+    Mounts,       // mount table
+    Dentry,       // name cache
+    PageCache,    // an inode's page tree
+    PageTable,    // entries of one last-level page table
+    OpenFile,     // status flags of an open file
+    Futex,        // the waiters of one hash bucket of futexes
+    VmapArea,     // kernel address ranges
     // Spinlocks taken with interrupts off, as interrupt handlers take them too.
-    Signal,            // a process's pending signals and handlers
-    TerminalInput,     // characters on their way from the interrupt handler to the line discipline
-    TerminalOutput,    // a terminal's output queue
-    Device,            // a device's registers
-    WaitQueue,         // the waiters of one condition
-    Timer,             // a CPU's timer queue
-    RunQueue,          // a CPU's runnable threads
-    CallFunction,      // a CPU's queue of functions to call
-    SlabDepot,         // a slab cache's partly used slabs
-    FrameAllocator,    // the buddy allocator
-    Log,               // the log's ring: everybody logs
-    Console,           // a console's queue and registers: the log writes to it, and it does not log
+    Signal,          // a process's pending signals and handlers
+    TerminalInput,   // characters on their way from the interrupt handler to the line discipline
+    TerminalOutput,  // a terminal's output queue
+    Device,          // a device's registers
+    WaitQueue,       // the waiters of one condition
+    Timer,           // a CPU's timer queue
+    RunQueue,        // a CPU's runnable threads
+    CallFunction,    // a CPU's queue of functions to call
+    SlabDepot,       // a slab cache's partly used slabs
+    FrameAllocator,  // the buddy allocator
+    Log,             // the log's ring: everybody logs
+    Console,         // a console's queue and registers: the log writes to it, and it does not log
     kCount
 };
 

@@ -4,7 +4,8 @@
 #include "kernel/core/panic.hpp"
 
 // glibc's <cassert>, through Boost.Intrusive.
-extern "C" [[noreturn]] void __assert_fail(const char* condition, const char* file, unsigned line, const char* function);
+extern "C" [[noreturn]] void __assert_fail(const char* condition, const char* file, unsigned line,
+                                           const char* function);
 extern "C" void __assert_fail(const char* condition, const char* file, unsigned line, const char*) {
     hd::core::assertion_failed("library assertion", condition, file, static_cast<int>(line));
 }

@@ -16,12 +16,8 @@ namespace {
 constexpr u32 kFIONREAD = 0x541b;
 constexpr u64 kAtomicSize = abi::kPIPE_BUF;  // what a write(2) of up to this size finds or waits for, whole
 
-constexpr bool reads(u32 flags) {
-    return (flags & abi::kO_ACCMODE) != abi::kO_WRONLY;
-}
-constexpr bool writes(u32 flags) {
-    return (flags & abi::kO_ACCMODE) != abi::kO_RDONLY;
-}
+constexpr bool reads(u32 flags) { return (flags & abi::kO_ACCMODE) != abi::kO_WRONLY; }
+constexpr bool writes(u32 flags) { return (flags & abi::kO_ACCMODE) != abi::kO_RDONLY; }
 
 // The home of pipes without a name. Never mounted.
 class PipeSystem final : public fs::FileSystem {
@@ -64,9 +60,7 @@ private:
 PipeInode::PipeInode(fs::FileSystem& owner, u32 mode_in, u64 number_in)
     : Inode(owner, fs::InodeKind::Fifo, mode_in, number_in) {}
 
-PipeInode::~PipeInode() {
-    free_pages(0);
-}
+PipeInode::~PipeInode() { free_pages(0); }
 
 void PipeInode::free_pages(usize first) {
     for (usize i = first; i < kPages; ++i)
@@ -114,7 +108,8 @@ Result<fs::FileRef> PipeInode::open(fs::DentryRef dentry, u32 flags) {
     const u64& opens = reader ? writer_opens_ : reader_opens_;
     const u64 before = opens;
     const bool alone = (reader ? writers_ : readers_) == 0;
-    if (alone && open_queue_.wait_interruptible("fifo_open", guard, [&] { return opens != before; }) != WaitResult::Ready)
+    if (alone &&
+        open_queue_.wait_interruptible("fifo_open", guard, [&] { return opens != before; }) != WaitResult::Ready)
         return fail(Errno::kERESTARTSYS);
     return file;
 }
@@ -133,9 +128,7 @@ Result<PipeEnds> make_pipe(u32 flags, const fs::Credentials& by) {
     return PipeEnds{std::move(reader), std::move(writer)};
 }
 
-void pipe_init() {
-    g_pipe_system.construct();
-}
+void pipe_init() { g_pipe_system.construct(); }
 
 // ---- moving bytes
 

@@ -25,8 +25,7 @@ public:
     constexpr u64 bits() const { return bits_; }
     friend constexpr bool operator==(CpuMask, CpuMask) = default;
     template <class Function> void for_each(Function function) const {
-        for (u64 rest = bits_; rest != 0; rest &= rest - 1)
-            function(CpuId{static_cast<u32>(std::countr_zero(rest))});
+        for (u64 rest = bits_; rest != 0; rest &= rest - 1) function(CpuId{static_cast<u32>(std::countr_zero(rest))});
     }
 
 private:

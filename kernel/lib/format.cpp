@@ -61,7 +61,8 @@ void put_number(TextSink& sink, const Specification& spec, const FormatArgument&
     const bool pointer = argument.kind == FormatArgument::Kind::Pointer;
     const bool hex = pointer || spec.type == 'x';
     const u64 base = hex ? 16 : spec.type == 'o' ? 8 : 10;
-    const bool negative = argument.kind == FormatArgument::Kind::Signed && static_cast<i64>(argument.number) < 0 && !hex;
+    const bool negative =
+        argument.kind == FormatArgument::Kind::Signed && static_cast<i64>(argument.number) < 0 && !hex;
     u64 rest = negative ? ~argument.number + 1 : argument.number;
 
     char digits[24];

@@ -46,11 +46,11 @@ struct FormatArgument {
     constexpr FormatArgument(bool value) : kind(Kind::Text), text(value ? "true" : "false") {}
     constexpr FormatArgument(char value) : kind(Kind::Character), number(static_cast<u8>(value)) {}
     template <class T>
-        requires std::is_integral_v<T>
+    requires std::is_integral_v<T>
     constexpr FormatArgument(T value)
         : kind(std::is_signed_v<T> ? Kind::Signed : Kind::Unsigned), number(static_cast<u64>(value)) {}
     template <class T>
-        requires std::is_enum_v<T>
+    requires std::is_enum_v<T>
     constexpr FormatArgument(T value) : FormatArgument(static_cast<std::underlying_type_t<T>>(value)) {}
     template <class Tag, class Rep>
     constexpr FormatArgument(Strong<Tag, Rep> value) : FormatArgument(value.raw) {}

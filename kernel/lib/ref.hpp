@@ -61,7 +61,7 @@ public:
     RefPtr(const RefPtr& other) : RefPtr(other.object_) {}
     RefPtr(RefPtr&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
     template <class U>
-        requires std::is_convertible_v<U*, T*>
+    requires std::is_convertible_v<U*, T*>
     RefPtr(RefPtr<U> other) : object_(other.release()) {}
     ~RefPtr() {
         if (object_ != nullptr) object_->unref();

@@ -11,9 +11,7 @@ namespace hd {
 template <class T = void> using Result = std::expected<T, Errno>;
 
 // `return fail(Errno::kENOENT);`
-inline std::unexpected<Errno> fail(Errno error) {
-    return std::unexpected<Errno>(error);
-}
+inline std::unexpected<Errno> fail(Errno error) { return std::unexpected<Errno>(error); }
 
 // TRY(expr): the value of a Result, or an early return of its error from the enclosing function. The only macro that
 // hides a return; a statement expression (GCC and clang have it) keeps it usable inside larger expressions.
@@ -21,12 +19,12 @@ inline std::unexpected<Errno> fail(Errno error) {
 // A name of its own for each use, so that one TRY may stand inside another.
 #define HD_TRY_NAME(prefix, number) HD_TRY_PASTE(prefix, number)
 #define HD_TRY_PASTE(prefix, number) prefix##number
-#define HD_TRY_NAMED(expression, result)                                \
-    ({                                                                  \
-        auto&& result = (expression);                                   \
-        if (!result.has_value()) [[unlikely]]                           \
-            return std::unexpected<::hd::Errno>(result.error());        \
-        ::hd::detail::take_value(result);                               \
+#define HD_TRY_NAMED(expression, result)                         \
+    ({                                                           \
+        auto&& result = (expression);                            \
+        if (!result.has_value()) [[unlikely]]                    \
+            return std::unexpected<::hd::Errno>(result.error()); \
+        ::hd::detail::take_value(result);                        \
     })
 
 namespace detail {

@@ -45,9 +45,7 @@ using VirtAddr = Address<struct VirtTag>;  // kernel or user; what is user memor
 using CpuId = Strong<struct CpuTag, u32>;  // dense, 0 is the boot CPU
 using Pid = Strong<struct PidTag, i32>;    // also thread ids, process-group and session ids: one number space (Linux)
 
-inline VirtAddr virt_of(const volatile void* pointer) {
-    return VirtAddr{reinterpret_cast<u64>(pointer)};
-}
+inline VirtAddr virt_of(const volatile void* pointer) { return VirtAddr{reinterpret_cast<u64>(pointer)}; }
 
 // A duration, or a point of a clock that the context names.
 struct Nanoseconds : Strong<struct NanosecondsTag, i64> {

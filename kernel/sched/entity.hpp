@@ -25,7 +25,13 @@ namespace hd::sched {
 
 enum class State : u32 { New, Runnable, Running, Blocking, Sleeping, Dead };
 
-enum class Policy : u8 { Normal, Fifo, RoundRobin, Batch, Idle };  // in the order of Linux's SCHED_*; Idle is SCHED_IDLE
+enum class Policy : u8 {
+    Normal,
+    Fifo,
+    RoundRobin,
+    Batch,
+    Idle
+};  // in the order of Linux's SCHED_*; Idle is SCHED_IDLE
 
 // Why a thread sleeps, as Linux shows it: S (a signal ends it), D (nothing but its event), T (stopped).
 enum class SleepKind : u8 { Interruptible, Uninterruptible, Stopped };
@@ -47,35 +53,38 @@ struct Entity {
     std::atomic<State> state{State::New};
 
     // Set once, before start().
-    i32 id = 0;                     // thread id; idle threads have 0
-    char name[16] = {};             // comm; changed by the thread itself only
+    i32 id = 0;          // thread id; idle threads have 0
+    char name[16] = {};  // comm; changed by the thread itself only
     VirtAddr stack_top{};
-    UserSpace* user_space = nullptr;  // nullptr: a kernel thread, it borrows whatever is loaded. Changed by the thread itself (exec)
-    void* fpu = nullptr;              // nullptr: never was in user mode
-    void (*reap)(Entity&) = nullptr;  // called once the dead thread is off its stack, on the CPU where it died, IRQs on,
-                                      // preemption off: frees stack and record
+    UserSpace* user_space =
+        nullptr;  // nullptr: a kernel thread, it borrows whatever is loaded. Changed by the thread itself (exec)
+    void* fpu = nullptr;  // nullptr: never was in user mode
+    void (*reap)(Entity&) =
+        nullptr;  // called once the dead thread is off its stack, on the CPU where it died, IRQs on,
+                  // preemption off: frees stack and record
 
     // The owner CPU's, under its run queue's lock.
     arch::Context context;
     arch::UserCpuState user_state;
     boost::intrusive::set_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> fair_link;
     boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> realtime_link;
-    u64 virtual_runtime = 0;        // weighted nanoseconds, on the scale of the queue of `cpu`
-    Nanoseconds slice_start{};      // when it was switched in
-    Nanoseconds run_time{};         // sum of all its time on a CPU
-    std::atomic<u32> queued_on{0};  // the number of the CPU on whose queue it is, plus 1; changed under that queue's lock
-    u8 queue_slot = 0;              // while queued: its real-time priority there, 0 for the fair queue
+    u64 virtual_runtime = 0;    // weighted nanoseconds, on the scale of the queue of `cpu`
+    Nanoseconds slice_start{};  // when it was switched in
+    Nanoseconds run_time{};     // sum of all its time on a CPU
+    std::atomic<u32> queued_on{
+        0};             // the number of the CPU on whose queue it is, plus 1; changed under that queue's lock
+    u8 queue_slot = 0;  // while queued: its real-time priority there, 0 for the fair queue
 
     // Waking: a stack of threads on their way to a CPU's queue.
     Entity* pending_next = nullptr;
-    std::atomic<u32> cpu{0};        // where it runs, ran last, or is queued
+    std::atomic<u32> cpu{0};          // where it runs, ran last, or is queued
     std::atomic<bool> on_cpu{false};  // its registers are in a CPU, not yet in `context`
     SleepKind sleep_kind = SleepKind::Interruptible;
     const char* wait_channel = "";  // what it sleeps for, for /proc/PID/wchan and reports
 
     // Set by sched::set_* under the run queue's lock; read by wakers without it (parameters.hpp says why that is right).
     Policy policy = Policy::Normal;
-    u8 realtime_priority = 0;       // 1 to 99 for Fifo and RoundRobin
+    u8 realtime_priority = 0;  // 1 to 99 for Fifo and RoundRobin
     i8 nice = 0;
     CpuMask affinity = CpuMask::all();
 

@@ -18,7 +18,9 @@ template <class T> void write_parameter(T& parameter, T value) {
 }
 
 // The affinity takes part in a proof (set_affinity() in balance.cpp): sequentially consistent.
-inline CpuMask affinity_of(const Entity& thread) { return std::atomic_ref(const_cast<CpuMask&>(thread.affinity)).load(); }
+inline CpuMask affinity_of(const Entity& thread) {
+    return std::atomic_ref(const_cast<CpuMask&>(thread.affinity)).load();
+}
 
 inline bool is_realtime(Policy policy) { return policy == Policy::Fifo || policy == Policy::RoundRobin; }
 // 1 to 99 for real-time threads, 0 for all others.
@@ -29,8 +31,8 @@ inline u8 realtime_slot(const Entity& thread) {
 // Real time to virtual time: a thread of nice 0 ages as the clock, one of nice n about 1.25^n times as fast.
 u64 weighted(const Entity& thread, Nanoseconds time);
 
-inline constexpr Nanoseconds kSlice = milliseconds(4);             // a fair thread's turn while others wait
+inline constexpr Nanoseconds kSlice = milliseconds(4);              // a fair thread's turn while others wait
 inline constexpr Nanoseconds kRoundRobinSlice = milliseconds(100);  // Linux's sched_rr_timeslice_ms
-inline constexpr Nanoseconds kTick = milliseconds(10);             // USER_HZ = 100
+inline constexpr Nanoseconds kTick = milliseconds(10);              // USER_HZ = 100
 
 }  // namespace hd::sched

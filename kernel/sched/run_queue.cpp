@@ -9,9 +9,10 @@ namespace hd::sched {
 namespace {
 
 // Linux's sched_prio_to_weight (kernel/sched/core.c): nice -20 to 19, each step about 1.25 times the next, nice 0 is 1024.
-constexpr u32 kWeights[40] = {88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
-                              3906,  3121,  2501,  1991,  1586,  1277,  1024,  820,   655,   526,   423,  335,  272,  215,
-                              172,   137,   110,   87,    70,    56,    45,    36,    29,    23,    18,   15};
+constexpr u32 kWeights[40] = {88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916,
+                              9548,  7620,  6100,  4904,  3906,  3121,  2501,  1991,  1586,  1277,
+                              1024,  820,   655,   526,   423,   335,   272,   215,   172,   137,
+                              110,   87,    70,    56,    45,    36,    29,    23,    18,    15};
 constexpr u32 kIdlePolicyWeight = 3;
 constexpr i64 kPreemptionLag = 1'000'000;  // virtual nanoseconds: so far must a newcomer be behind to preempt
 
@@ -90,8 +91,7 @@ void FairQueue::advance(const Entity* running) {
 
 bool RunQueue::push(Entity& thread) {
     Entity* head = pending.load(std::memory_order_relaxed);
-    do
-        thread.pending_next = head;
+    do thread.pending_next = head;
     while (!pending.compare_exchange_weak(head, &thread, std::memory_order_release, std::memory_order_relaxed));
     return head == nullptr;
 }
@@ -182,8 +182,9 @@ bool RunQueue::slice_is_over(Nanoseconds now) const {
     if (waiting.load(std::memory_order_relaxed) == 0) return false;
     const u8 slot = realtime_slot(running);
     if (slot == 0) return !realtime.empty() || now - running.slice_start >= kSlice;
-    return realtime.highest() > slot || (realtime.highest() == slot && read_parameter(running.policy) == Policy::RoundRobin &&
-                                         now - running.slice_start >= kRoundRobinSlice);
+    return realtime.highest() > slot ||
+           (realtime.highest() == slot && read_parameter(running.policy) == Policy::RoundRobin &&
+            now - running.slice_start >= kRoundRobinSlice);
 }
 
 // A tick has two reasons: somebody waits for the end of the slice; and a user thread's time is sampled for utime and stime.
@@ -193,7 +194,8 @@ void RunQueue::update_tick(Nanoseconds now) const {
     Nanoseconds wanted = running.fpu != nullptr ? next_sample : Nanoseconds::max();
     if (waiting.load(std::memory_order_relaxed) != 0) {
         const Nanoseconds end = running.slice_start + kSlice;
-        wanted = std::min(wanted, end > now ? end : now + kSlice);  // it may run on beyond its slice: real-time threads do
+        wanted =
+            std::min(wanted, end > now ? end : now + kSlice);  // it may run on beyond its slice: real-time threads do
     }
     time::set_tick(wanted);
 }

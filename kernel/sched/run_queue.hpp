@@ -23,12 +23,12 @@ class RealtimeQueue {
 public:
     static constexpr u32 kPriorities = 100;
 
-    void enqueue(Entity& thread);                  // behind its equals
+    void enqueue(Entity& thread);  // behind its equals
     void dequeue(Entity& thread);
-    Entity* take_first();                          // nullptr: empty
+    Entity* take_first();  // nullptr: empty
     template <class Wanted> Entity* find(Wanted wanted);
     bool empty() const { return bitmap_[0] == 0 && bitmap_[1] == 0; }
-    u8 highest() const;                            // priority of the first, 0 if empty
+    u8 highest() const;  // priority of the first, 0 if empty
 
 private:
     using List = boost::intrusive::list<
@@ -55,7 +55,9 @@ public:
     // A thread comes back from sleep: it keeps its lag, but gains at most kSleeperCredit by having slept.
     void place_woken(Entity& thread) const;
     // The clock of this queue: the virtual runtime that a thread with no claims and no debts has. Never goes back.
-    u64 minimum() const { return minimum_.load(std::memory_order_relaxed); }  // read by other CPUs for a rough conversion
+    u64 minimum() const {
+        return minimum_.load(std::memory_order_relaxed);
+    }  // read by other CPUs for a rough conversion
     void advance(const Entity* running);
 
     static bool before(const Entity& a, const Entity& b) {
@@ -97,20 +99,20 @@ public:
 
     // Anybody's. `current` is written by its CPU under the lock; without the lock its value is only to be compared.
     std::atomic<Entity*> current;
-    std::atomic<Entity*> pending{nullptr};  // woken threads on their way into the queue: push() and drain()
-    std::atomic<u32> waiting{0};            // threads in the queues; written under the lock, a hint for others
-    std::atomic<u8> running_slot{0};        // realtime_slot() of `current` when it was switched in; a hint for others
+    std::atomic<Entity*> pending{nullptr};    // woken threads on their way into the queue: push() and drain()
+    std::atomic<u32> waiting{0};              // threads in the queues; written under the lock, a hint for others
+    std::atomic<u8> running_slot{0};          // realtime_slot() of `current` when it was switched in; a hint for others
     std::atomic<UserSpace*> loaded{nullptr};  // whose page table this CPU has; written by the CPU with IRQs off
 
     RealtimeQueue realtime GUARDED_BY(lock);
     FairQueue fair GUARDED_BY(lock);
-    Nanoseconds clock GUARDED_BY(lock){};        // until when the running thread's time is accounted
-    Nanoseconds next_sample GUARDED_BY(lock){};  // the next tick of utime and stime
+    Nanoseconds clock GUARDED_BY(lock){};           // until when the running thread's time is accounted
+    Nanoseconds next_sample GUARDED_BY(lock){};     // the next tick of utime and stime
     bool preempt_current GUARDED_BY(lock) = false;  // somebody in the queue has a better claim than the running thread
 
     // The CPU's own, IRQs off, between the two sides of a switch.
-    Entity* previous = nullptr;      // who was switched out
-    bool previous_leaves = false;    // ... and may not run here any more
+    Entity* previous = nullptr;    // who was switched out
+    bool previous_leaves = false;  // ... and may not run here any more
 
     Counter user_ticks, nice_ticks, system_ticks, switches, wakeups, remote_wakeups, pulled;
 
@@ -121,7 +123,7 @@ public:
     bool holds(const Entity& thread) const REQUIRES(lock) {
         return thread.queued_on.load(std::memory_order_relaxed) == cpu.raw + 1;  // nobody else writes this value
     }
-    Entity* take_first() REQUIRES(lock);  // nullptr: nobody waits
+    Entity* take_first() REQUIRES(lock);                                 // nullptr: nobody waits
     template <class Wanted> Entity* find(Wanted wanted) REQUIRES(lock);  // the first in order of class that is wanted
     void account(Nanoseconds now) REQUIRES(lock);
     void update_tick(Nanoseconds now) const REQUIRES(lock);
@@ -130,7 +132,9 @@ public:
 
 private:
     void consider_preemption(const Entity& newcomer) REQUIRES(lock);
-    void count_waiting(u32 change) { waiting.store(waiting.load(std::memory_order_relaxed) + change, std::memory_order_relaxed); }
+    void count_waiting(u32 change) {
+        waiting.store(waiting.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+    }
 };
 
 RunQueue& this_run_queue();  // preemption off

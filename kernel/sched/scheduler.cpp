@@ -122,7 +122,8 @@ void switch_away(Reason reason) NO_THREAD_SAFETY_ANALYSIS {
             running.slice_start = now;
             return queue.lock.unlock_irqs_off();
         }
-        running.state.store(State::Runnable, std::memory_order_relaxed);  // no waker touches a thread that does not sleep
+        running.state.store(State::Runnable,
+                            std::memory_order_relaxed);  // no waker touches a thread that does not sleep
         if (leaves)
             queue.previous_leaves = true;
         else
@@ -284,14 +285,17 @@ void forget_user_space(UserSpace& space) {
         if (run_queue_of(cpu).loaded.load(std::memory_order_relaxed) == &space) loaded = loaded.with(cpu);
     });
     if (loaded.empty()) return;
-    core::call_on(loaded, [](void* argument) {
-        RunQueue& queue = this_run_queue();
-        auto* gone = static_cast<UserSpace*>(argument);
-        if (queue.loaded.load(std::memory_order_relaxed) != gone) return;  // it has switched to another meanwhile
-        gone->deactivate(queue.cpu);
-        arch::set_page_table(arch::kernel_page_table());
-        queue.loaded.store(nullptr, std::memory_order_relaxed);
-    }, &space);
+    core::call_on(
+        loaded,
+        [](void* argument) {
+            RunQueue& queue = this_run_queue();
+            auto* gone = static_cast<UserSpace*>(argument);
+            if (queue.loaded.load(std::memory_order_relaxed) != gone) return;  // it has switched to another meanwhile
+            gone->deactivate(queue.cpu);
+            arch::set_page_table(arch::kernel_page_table());
+            queue.loaded.store(nullptr, std::memory_order_relaxed);
+        },
+        &space);
 }
 
 }  // namespace hd::sched

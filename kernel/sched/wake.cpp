@@ -45,7 +45,8 @@ void deliver(Entity& thread, CpuId target, WakeHint hint) {
     RunQueue& queue = run_queue_of(target);
     const CpuId from{thread.cpu.load(std::memory_order_relaxed)};
     if (from != target) {
-        thread.virtual_runtime += queue.fair_minimum() - run_queue_of(from).fair_minimum();  // to the other queue's scale
+        thread.virtual_runtime +=
+            queue.fair_minimum() - run_queue_of(from).fair_minimum();  // to the other queue's scale
         ++thread.migrations;
         thread.cpu.store(target.raw);  // seq_cst: see set_affinity()
     }

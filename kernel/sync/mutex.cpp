@@ -25,7 +25,8 @@ bool Mutex::try_take(u64 me) {
     u64 seen = owner_.load(std::memory_order_relaxed);
     while ((seen & ~kWaiters) == 0)
         // acquire pairs with the release in unlock(): the section sees what the last owner wrote.
-        if (owner_.compare_exchange_weak(seen, me | seen, std::memory_order_acquire, std::memory_order_relaxed)) return true;
+        if (owner_.compare_exchange_weak(seen, me | seen, std::memory_order_acquire, std::memory_order_relaxed))
+            return true;
     return false;
 }
 
@@ -111,7 +112,8 @@ void Mutex::unlock_slow() {
     ASSERT(first != nullptr, "a mutex says that somebody waits for it, but nobody does");
     const u64 rest = queue_.next_locked(*first) != nullptr ? kWaiters : 0;
     const u64 next = static_cast<Node*>(first)->lost_a_race ? word_of(&first->thread()) : 0;
-    owner_.store(next | rest, std::memory_order_release);  // pairs with try_take(), or with lock_slow() after a hand-over
+    owner_.store(next | rest,
+                 std::memory_order_release);  // pairs with try_take(), or with lock_slow() after a hand-over
     queue_.wake_locked(*first);
 }
 

@@ -34,8 +34,8 @@ private:
 
     static constexpr u64 kWaiters = 1;  // in owner_: somebody is on the queue, so unlock() must look at it
 
-    std::atomic<u64> owner_{0};         // the owner's Entity*, or 0, together with kWaiters
-    std::atomic<u32> owner_cpu_{0};     // where the owner ran when it took the lock: a hint for spinning
+    std::atomic<u64> owner_{0};      // the owner's Entity*, or 0, together with kWaiters
+    std::atomic<u32> owner_cpu_{0};  // where the owner ran when it took the lock: a hint for spinning
     core::Rank rank_;
     WaitQueue queue_;
 };

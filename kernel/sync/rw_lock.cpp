@@ -18,7 +18,8 @@ void RwLock::read_lock(core::Site site) {
     u64 seen = state_.load(std::memory_order_relaxed);
     while ((seen & (kWriter | kWaiters)) == 0)
         // acquire pairs with the release in write_unlock().
-        if (state_.compare_exchange_weak(seen, seen + kReader, std::memory_order_acquire, std::memory_order_relaxed)) return;
+        if (state_.compare_exchange_weak(seen, seen + kReader, std::memory_order_acquire, std::memory_order_relaxed))
+            return;
     wait_for_turn(false);
 }
 
@@ -36,7 +37,8 @@ void RwLock::write_lock_second(core::Site site) {
 void RwLock::take_for_writing() {
     u64 free = 0;
     // acquire pairs with the releases in write_unlock() and read_unlock(): also what readers have *read* was before.
-    if (!state_.compare_exchange_strong(free, kWriter, std::memory_order_acquire, std::memory_order_relaxed)) [[unlikely]]
+    if (!state_.compare_exchange_strong(free, kWriter, std::memory_order_acquire, std::memory_order_relaxed))
+        [[unlikely]]
         wait_for_turn(true);
 }
 

@@ -12,7 +12,7 @@ void WaitQueue::link_locked(WaitNode& node, bool first) {
     detail::ListNode* before = first ? detail::ListTraits::get_next(&head_) : &head_;
     detail::ListAlgorithms::link_before(before, &node);
     node.phase_.store(WaitNode::Phase::Queued, std::memory_order_relaxed);  // changed by others under the lock only
-    waiters_.fetch_add(1, std::memory_order_acq_rel);                      // pairs with someone_waits()
+    waiters_.fetch_add(1, std::memory_order_acq_rel);                       // pairs with someone_waits()
 }
 
 void WaitQueue::unlink_locked(WaitNode& node) {

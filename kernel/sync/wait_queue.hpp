@@ -148,8 +148,8 @@ private:
         void unlock() {}
     };
     template <class Lock, class Predicate>
-    WaitResult wait(const char* channel, Lock& lock, Predicate& predicate, sched::SleepKind kind,
-                    Nanoseconds deadline) NO_THREAD_SAFETY_ANALYSIS;
+    WaitResult wait(const char* channel, Lock& lock, Predicate& predicate, sched::SleepKind kind, Nanoseconds deadline)
+        NO_THREAD_SAFETY_ANALYSIS;
 
     // Reads the count by a read-modify-write: all those on one word stand in one order. If the waiter's increment comes
     // first, it is seen here; if it comes second, the waiter sees all that was written before this (acq_rel on both).
@@ -158,8 +158,9 @@ private:
     void unlink_locked(WaitNode& node) REQUIRES(lock_);
 
     core::IrqSpinlock lock_{core::Rank::WaitQueue};
-    std::atomic<u32> waiters_{0};              // nodes on the list; changed under lock_
-    detail::ListNode head_ GUARDED_BY(lock_){};  // oldest first; all zero until the first use, so that globals are constants
+    std::atomic<u32> waiters_{0};  // nodes on the list; changed under lock_
+    detail::ListNode head_
+        GUARDED_BY(lock_){};  // oldest first; all zero until the first use, so that globals are constants
 };
 
 // Sleeps until one of the nodes was taken off its queue, or (Interruptible only) a signal is pending, or the deadline has

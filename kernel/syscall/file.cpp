@@ -134,8 +134,7 @@ Result<u64> sys_getdents64(Fd fd, Buffer buffer, UInt count) {
 
 // A page at a time through the kernel. What was read and could not be written is not taken from `in`.
 Result<u64> sys_sendfile(Fd out, Fd in, InOut<i64> offset, Size count) {
-    const fs::FileRef source = TRY(file_of(in))
-    , target = TRY(file_of(out));
+    const fs::FileRef source = TRY(file_of(in)), target = TRY(file_of(out));
     if (!source->readable() || !target->writable()) return fail(Errno::kEBADF);
     if (source->inode->kind != fs::InodeKind::Regular || (target->status_flags() & abi::kO_APPEND) != 0)
         return fail(Errno::kEINVAL);
@@ -245,11 +244,7 @@ Result<u64> sys_fcntl(Fd fd, UInt command, Address argument) {
         if (argument >= descriptor_limit()) return fail(Errno::kEINVAL);
         return number(
             TRY(table.install(file, command == abi::kF_DUPFD_CLOEXEC, static_cast<int>(argument), descriptor_limit())));
-    case abi::kF_GETFD:
-        return u64 {
-            TRY(table.cloexec(fd))
-            ? abi::kFD_CLOEXEC : 0
-        };
+    case abi::kF_GETFD: return u64{TRY(table.cloexec(fd)) ? abi::kFD_CLOEXEC : 0};
     case abi::kF_SETFD: TRY(table.set_cloexec(fd, (argument & abi::kFD_CLOEXEC) != 0)); return 0;
     case abi::kF_GETFL:
         return u64{file->status_flags() &

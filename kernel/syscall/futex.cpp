@@ -37,7 +37,7 @@ Result<u64> sys_futex(Address word, UInt operation, UInt value, In<abi::Timespec
     case abi::kFUTEX_WAIT: {
         if (timeout) {
             task::RestartBlock& block = task::current_thread().restart;
-            block = { relative_wait, deadline_after(TRY(duration_from(timeout))), {word, value, is_private} };
+            block = {relative_wait, deadline_after(TRY(duration_from(timeout))), {word, value, is_private}};
             return relative_wait(block);
         }
         TRY(ipc::futex_wait(word, scope, value, abi::kFUTEX_BITSET_MATCH_ANY, Nanoseconds::max()));

@@ -48,8 +48,7 @@ Result<u64> sys_mmap(Address address, Size size, Flags protection, Flags flags, 
         request.source = TRY(file->map_source());
         request.offset = start;
     }
-    return TRY(space().map(request))
-    .raw;
+    return TRY(space().map(request)).raw;
 }
 
 Result<u64> sys_mprotect(Address address, Size size, Flags protection) {
@@ -71,8 +70,7 @@ Result<u64> sys_mremap(Address address, Size old_size, Size new_size, Flags flag
     // MREMAP_FIXED and MREMAP_DONTUNMAP are not supported; EINVAL is what mremap(2) documents for flags it does not take.
     if ((flags & ~abi::kMREMAP_MAYMOVE) != 0 || address % mm::kPageSize != 0 || new_size == 0)
         return fail(Errno::kEINVAL);
-    return TRY(space().remap(VirtAddr{address}, old_size, new_size, (flags & abi::kMREMAP_MAYMOVE) != 0))
-    .raw;
+    return TRY(space().remap(VirtAddr{address}, old_size, new_size, (flags & abi::kMREMAP_MAYMOVE) != 0)).raw;
 }
 
 // Mappings and files share their pages, and nothing is behind the files: there is nothing to write back.

@@ -34,11 +34,9 @@ Result<fs::InodeRef> inode_at(DirFd directory, Path path, Flags flags) {
     if (name.empty()) {
         if ((flags & abi::kAT_EMPTY_PATH) == 0) return fail(Errno::kENOENT);
         if (directory == abi::kAT_FDCWD) return process().fs->working_directory()->inode;
-        return TRY(process().files->get_any(directory))
-        ->inode;
+        return TRY(process().files->get_any(directory))->inode;
     }
-    return TRY(fs::walk(TRY(walk_start(directory, name)), name, follow(flags)))
-    ->inode;
+    return TRY(fs::walk(TRY(walk_start(directory, name)), name, follow(flags)))->inode;
 }
 
 Result<> check_flags(Flags flags, Flags allowed) { return (flags & ~allowed) == 0 ? Result<>() : fail(Errno::kEINVAL); }
@@ -110,8 +108,7 @@ Result<u64> sys_faccessat2(DirFd directory, Path path, Mode mode, Flags flags) {
     } else {
         fs::WalkStart start = TRY(walk_start(directory, name));
         start.who = &who;
-        inode = TRY(fs::walk(start, name, follow(flags)))
-        ->inode;
+        inode = TRY(fs::walk(start, name, follow(flags)))->inode;
     }
     if (mode != 0) TRY(inode->check_access(who, mode));
     return 0;
@@ -163,8 +160,7 @@ Result<u64> sys_utimensat(DirFd directory, Path path, In<abi::Timespec> times, F
     if (path.address == 0) {
         if (flags != 0) return fail(Errno::kEINVAL);
         if (directory == abi::kAT_FDCWD) return fail(Errno::kEFAULT);
-        inode = TRY(file_of(directory))
-        ->inode;
+        inode = TRY(file_of(directory))->inode;
     } else {
         inode = TRY(inode_at(directory, path, flags));
     }

@@ -45,10 +45,7 @@ Result<u64> sys_vfork() {
 Result<u64> sys_execve(Path path, Address arguments, Address environment) {
     PathArgument buffer;
     const u64 limit = task::argument_limit();
-    task::Program program {
-        .path = TRY(buffer.load(path))
-        , .arguments = {}, .environment = {}
-    };
+    task::Program program{.path = TRY(buffer.load(path)), .arguments = {}, .environment = {}};
     TRY(program.arguments.append_user_array(arguments, limit));
     const u64 taken = program.arguments.size() + program.arguments.count() * sizeof(u64);
     TRY(program.environment.append_user_array(environment, limit - std::min(limit, taken)));
@@ -90,7 +87,7 @@ Result<u64> sys_wait4(PidArg pid, Out<i32> status, Flags options, Out<abi::RUsag
     task::WaitRequest request{.options = options | abi::kWEXITED};
     if (pid > 0) request = {abi::kP_PID, pid, request.options};
     if (pid < -1) request = {abi::kP_PGID, -pid, request.options};
-    if (pid == 0) request = { abi::kP_PGID, TRY(task::group_id(0)), request.options };
+    if (pid == 0) request = {abi::kP_PGID, TRY(task::group_id(0)), request.options};
     const task::WaitAnswer answer = TRY(task::wait_for_child(request));
     if (answer.pid == 0) return 0;
     if (status) TRY(status.store(answer.status));

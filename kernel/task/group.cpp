@@ -95,14 +95,12 @@ Result<i32> new_session() {
 
 Result<i32> group_id(i32 pid) {
     const TreeGuard guard(g_tree_lock);
-    return TRY(process_or_self_locked(pid))
-    ->group->id();
+    return TRY(process_or_self_locked(pid))->group->id();
 }
 
 Result<i32> session_id(i32 pid) {
     const TreeGuard guard(g_tree_lock);
-    return TRY(process_or_self_locked(pid))
-    ->group->session->id();
+    return TRY(process_or_self_locked(pid))->group->session->id();
 }
 
 RefPtr<Group> find_group(Pid id) {

@@ -48,7 +48,8 @@ private:
         static const_pointer to_value_ptr(const_node_ptr node) { return static_cast<const Timer*>(node); }
     };
 
-    bi::rbtree<Timer, bi::value_traits<Links>, bi::compare<Sooner>, bi::constant_time_size<false>> tree_ GUARDED_BY(lock);
+    bi::rbtree<Timer, bi::value_traits<Links>, bi::compare<Sooner>, bi::constant_time_size<false>> tree_
+        GUARDED_BY(lock);
 };
 
 namespace {
@@ -100,9 +101,7 @@ void TimerQueue::run_due() {
     want_interrupt(std::min(next, tick));
 }
 
-Timer::~Timer() {
-    ASSERT(!armed(), "an armed timer is destroyed");
-}
+Timer::~Timer() { ASSERT(!armed(), "an armed timer is destroyed"); }
 
 void Timer::arm(Nanoseconds deadline) {
     core::IrqGuard irqs_off;

@@ -15,8 +15,8 @@
 namespace hd::time {
 
 inline Nanoseconds now() { return arch::clock_now(); }
-Nanoseconds wall_clock();                        // since 1970
-void set_wall_clock(Nanoseconds since_epoch);    // clock_settime(2)
+Nanoseconds wall_clock();                      // since 1970
+void set_wall_clock(Nanoseconds since_epoch);  // clock_settime(2)
 
 class Timer : private boost::intrusive::rbtree_node<void*> {
 public:

@@ -36,13 +36,17 @@ public:
 [[noreturn]] void kernel_fault(arch::TrapFrame& frame, const PageFault& fault) {
     char text[160];
     BufferSink sink(text);
-    const char* what = fault.reserved ? "a corrupt page table at" : fault.execute ? "an attempt to execute" : fault.write ? "a write to" : "a read of";
-    const char* why = mm::is_stack_guard(fault.address)                                ? " (kernel stack overflow)"
-                      : fault.address < mm::kUserBegin                                 ? " (null pointer)"
-                      : mm::is_user_range(fault.address.raw, 1) && !fault.protection   ? " (user memory outside a user copy)"
-                      : mm::is_user_range(fault.address.raw, 1)                        ? " (user memory, forbidden by SMAP or SMEP)"
-                      : fault.protection                                               ? " (protected)"
-                                                                                       : " (not mapped)";
+    const char* what = fault.reserved  ? "a corrupt page table at"
+                       : fault.execute ? "an attempt to execute"
+                       : fault.write   ? "a write to"
+                                       : "a read of";
+    const char* why = mm::is_stack_guard(fault.address) ? " (kernel stack overflow)"
+                      : fault.address < mm::kUserBegin  ? " (null pointer)"
+                      : mm::is_user_range(fault.address.raw, 1) && !fault.protection
+                          ? " (user memory outside a user copy)"
+                      : mm::is_user_range(fault.address.raw, 1) ? " (user memory, forbidden by SMAP or SMEP)"
+                      : fault.protection                        ? " (protected)"
+                                                                : " (not mapped)";
     format_to(sink, "{} {}{}", what, fault.address, why);
     core::panic_at(frame, "page fault in the kernel: {}", sink.view());
 }
@@ -71,7 +75,8 @@ void signal_for(mm::FaultResult result, VirtAddr address) {
 }  // namespace
 
 void on_page_fault(arch::TrapFrame& frame, const PageFault& fault, u64 fixup) {
-    const bool resolvable = sched::current().user_space != nullptr && mm::is_user_range(fault.address.raw, 1) && !fault.reserved;
+    const bool resolvable =
+        sched::current().user_space != nullptr && mm::is_user_range(fault.address.raw, 1) && !fault.reserved;
     if (fault.user) {
         arch::irq_enable();
         signal_for(resolvable ? resolve(fault) : mm::FaultResult::BadAddress, fault.address);
@@ -96,9 +101,7 @@ void on_exception(arch::TrapFrame& frame, const Exception& exception) {
     arch::irq_disable();
 }
 
-void on_syscall(arch::TrapFrame& frame) {
-    syscall::dispatch(frame);
-}
+void on_syscall(arch::TrapFrame& frame) { syscall::dispatch(frame); }
 
 void on_return_to_user(arch::TrapFrame& frame) {
     for (;;) {
@@ -150,12 +153,8 @@ void fatal(std::string_view sentence, const arch::TrapFrame* frame) {
     core::panic("{}", sentence);
 }
 
-void boot_failure(std::string_view sentence) {
-    core::boot_failure(sentence);
-}
+void boot_failure(std::string_view sentence) { core::boot_failure(sentence); }
 
-void log_line(std::string_view line) {
-    log::info("{}", line);
-}
+void log_line(std::string_view line) { log::info("{}", line); }
 
 }  // namespace hd::upcall

@@ -17,8 +17,7 @@ KERNEL_TEST(cross_calls_from_everybody_to_everybody) {
     // An emulated CPU's interrupt costs its host a thread switch, so the total is bounded, not each CPU's share.
     const u32 cpus = core::cpu_count(), rounds = 400 / (cpus * cpus) + 2;
     Crew crew([rounds](u32) {
-        for (u32 i = 0; i < rounds; ++i)
-            core::call_on(core::online_cpus(), [](void*) { calls.fetch_add(1); }, nullptr);
+        for (u32 i = 0; i < rounds; ++i) core::call_on(core::online_cpus(), [](void*) { calls.fetch_add(1); }, nullptr);
     });
     crew.run(cpus, true);
     KERNEL_CHECK(calls.load() == cpus * cpus * rounds);

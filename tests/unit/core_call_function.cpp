@@ -7,8 +7,8 @@
 #include "tests/unit/simulation.hpp"
 
 using namespace hd;
-using test::Simulation;
 using test::simulate;
+using test::Simulation;
 
 namespace {
 void mark(void* argument) {

@@ -24,9 +24,9 @@ void pad(std::string& image) {
 
 void append(std::string& image, const Member& member) {
     char header[111];
-    std::snprintf(header, sizeof header, "070701%08x%08X%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", member.inode, member.mode,
-                  member.uid, member.gid, member.links, member.mtime, static_cast<u32>(member.data.size()), 0, 0, member.major,
-                  member.minor, static_cast<u32>(member.name.size() + 1), 0);
+    std::snprintf(header, sizeof header, "070701%08x%08X%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", member.inode,
+                  member.mode, member.uid, member.gid, member.links, member.mtime, static_cast<u32>(member.data.size()),
+                  0, 0, member.major, member.minor, static_cast<u32>(member.name.size() + 1), 0);
     image += header;
     image += member.name;
     image += '\0';
@@ -87,7 +87,7 @@ TEST_CASE("a corrupt cpio archive is refused with the place and the reason", "[f
     CHECK(error_in(good.substr(0, 112)) == "0: the archive ends in the middle of a name");
     CHECK(error_in(good.substr(0, 118)) == "0: the archive ends in the middle of a file");
     CHECK(error_in(good.substr(0, 120)) == "120: the archive has no trailer, so its end is missing");
-    CHECK(error_in(good.substr(0, 120) + "junk" + good) .find("120: this is no header") == 0);
+    CHECK(error_in(good.substr(0, 120) + "junk" + good).find("120: this is no header") == 0);
     CHECK(error_in(std::string(2, '\0') + good) == "2: an archive does not begin at a multiple of 4");
     std::string broken = good;
     broken[20] = 'g';
@@ -104,7 +104,8 @@ TEST_CASE("the cpio parser survives random damage", "[fs][cpio]") {
     const std::string good = archive({{.name = "file", .data = "data"}, {.name = "b", .data = std::string(77, 'y')}});
     for (int round = 0; round < 20000; ++round) {
         std::string image = good.substr(0, random() % (good.size() + 1));
-        for (int i = 0; i < 3 && !image.empty(); ++i) image[random() % image.size()] = static_cast<char>("0fF\0\xff"[random() % 5]);
+        for (int i = 0; i < 3 && !image.empty(); ++i)
+            image[random() % image.size()] = static_cast<char>("0fF\0\xff"[random() % 5]);
         Names names;
         static_cast<void>(fs::parse_cpio(bytes(std::string(image.data(), image.size())), names));
     }
@@ -124,7 +125,8 @@ TEST_CASE("an initramfs becomes the root file system", "[fs][cpio]") {
         {.name = "fifo", .mode = 010644},
         {.name = "replaced", .data = "old"},
     });
-    image += archive({{.name = "bin", .mode = 040755, .mtime = 2000}, {.name = "/replaced", .data = "new"},
+    image += archive({{.name = "bin", .mode = 040755, .mtime = 2000},
+                      {.name = "/replaced", .data = "new"},
                       {.name = "unrelated", .inode = 5, .links = 2}});
     char text[200];
     BufferSink sentence(text);

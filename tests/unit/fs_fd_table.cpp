@@ -21,8 +21,9 @@ TEST_CASE("a descriptor table is what a map of numbers would be", "[fs][fd]") {
     std::vector<fs::FileRef> files;
     for (int i = 0; i < 8; ++i) {
         const u32 path_only = i == 0 ? abi::kO_PATH : 0;
-        files.push_back(fs::open(machine.start(), "f" + std::to_string(i), path_only | abi::kO_RDWR | abi::kO_CREAT, 0644)
-                            .value_or(fs::open(machine.start(), ".", abi::kO_PATH, 0).value()));
+        files.push_back(
+            fs::open(machine.start(), "f" + std::to_string(i), path_only | abi::kO_RDWR | abi::kO_CREAT, 0644)
+                .value_or(fs::open(machine.start(), ".", abi::kO_PATH, 0).value()));
     }
     std::mt19937 random(3);
     const bool shared = GENERATE(false, true);

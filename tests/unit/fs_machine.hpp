@@ -53,9 +53,7 @@ struct FsMachine : MmMachine {
 
 // ---- calls that give an errno, 0 for success
 
-template <class T> int error_of(const Result<T>& result) {
-    return result ? 0 : static_cast<int>(result.error());
-}
+template <class T> int error_of(const Result<T>& result) { return result ? 0 : static_cast<int>(result.error()); }
 
 inline Result<u64> write_text(fs::File& file, std::string_view text) {
     auto buffer = fs::IoBuffer::kernel(const_cast<char*>(text.data()), text.size());

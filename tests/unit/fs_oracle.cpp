@@ -23,9 +23,7 @@ namespace {
 // Each ".." of a path or link climbs one of these, so that no walk leaves the test's own directories.
 constexpr int kNest = 64;
 
-int host_error(long result) {
-    return result < 0 ? errno : 0;
-}
+int host_error(long result) { return result < 0 ? errno : 0; }
 
 class HostTree {
 public:
@@ -57,27 +55,32 @@ class Pair {
 public:
     explicit Pair(u64 seed) : random_(seed) {
         mine_ = machine_.start();
-        for (int i = 0; i < kNest; ++i) mine_.base = fs::make_node(mine_, "j", fs::InodeKind::Directory, 0755, 0).value();
+        for (int i = 0; i < kNest; ++i)
+            mine_.base = fs::make_node(mine_, "j", fs::InodeKind::Directory, 0755, 0).value();
     }
 
     void step() {
         a_ = path(), b_ = path();
         switch (pick(11)) {
-        case 0: return same("mkdir", host_error(mkdirat(host_.base, a_.c_str(), 0755)),
-                            error_of(fs::make_node(mine_, a_, fs::InodeKind::Directory, 0755, 0)));
+        case 0:
+            return same("mkdir", host_error(mkdirat(host_.base, a_.c_str(), 0755)),
+                        error_of(fs::make_node(mine_, a_, fs::InodeKind::Directory, 0755, 0)));
         case 1: return create();
-        case 2: return same("unlink", host_error(unlinkat(host_.base, a_.c_str(), 0)),
-                            error_of(fs::unlink(mine_, a_)));
-        case 3: return same("rmdir", host_error(unlinkat(host_.base, a_.c_str(), AT_REMOVEDIR)),
-                            error_of(fs::remove_directory(mine_, a_)));
+        case 2: return same("unlink", host_error(unlinkat(host_.base, a_.c_str(), 0)), error_of(fs::unlink(mine_, a_)));
+        case 3:
+            return same("rmdir", host_error(unlinkat(host_.base, a_.c_str(), AT_REMOVEDIR)),
+                        error_of(fs::remove_directory(mine_, a_)));
         case 4:
         case 5: return rename();
-        case 6: return same("symlink", host_error(symlinkat(b_.c_str(), host_.base, a_.c_str())),
-                            error_of(fs::make_symlink(mine_, b_, a_)));
+        case 6:
+            return same("symlink", host_error(symlinkat(b_.c_str(), host_.base, a_.c_str())),
+                        error_of(fs::make_symlink(mine_, b_, a_)));
         case 7: {
             const bool follow = pick(2) == 0;
-            return same("link", host_error(linkat(host_.base, a_.c_str(), host_.base, b_.c_str(), follow ? AT_SYMLINK_FOLLOW : 0)),
-                        error_of(fs::link(mine_, a_, follow ? fs::FollowLast::Yes : fs::FollowLast::No, mine_, b_)));
+            return same(
+                "link",
+                host_error(linkat(host_.base, a_.c_str(), host_.base, b_.c_str(), follow ? AT_SYMLINK_FOLLOW : 0)),
+                error_of(fs::link(mine_, a_, follow ? fs::FollowLast::Yes : fs::FollowLast::No, mine_, b_)));
         }
         case 8: return list();
         default: return look();
@@ -96,9 +99,12 @@ private:
         const u64 parts = 1 + pick(4);
         for (u64 i = 0; i < parts; ++i) {
             const u64 kind = pick(16);
-            if (kind == 0) text += ".";
-            else if (kind == 1 && climbs++ == 0) text += "..";
-            else text += kNames[pick(6)];
+            if (kind == 0)
+                text += ".";
+            else if (kind == 1 && climbs++ == 0)
+                text += "..";
+            else
+                text += kNames[pick(6)];
             if (i + 1 < parts) text += pick(12) == 0 ? "//" : "/";
         }
         if (pick(10) == 0) text += "/";
@@ -119,7 +125,8 @@ private:
         if (pick(4) == 0) flags |= O_EXCL;
         if (pick(4) == 0) flags |= O_TRUNC;
         if (pick(4) == 0) flags |= O_NOFOLLOW;
-        if (pick(8) == 0 && (flags & O_CREAT) == 0) flags = (flags & ~static_cast<u32>(O_ACCMODE | O_TRUNC)) | O_DIRECTORY;
+        if (pick(8) == 0 && (flags & O_CREAT) == 0)
+            flags = (flags & ~static_cast<u32>(O_ACCMODE | O_TRUNC)) | O_DIRECTORY;
         if ((flags & O_CREAT) == 0) flags &= ~static_cast<u32>(O_EXCL);
         const int fd = openat(host_.base, a_.c_str(), static_cast<int>(flags), 0644);
         const int host = host_error(fd);
@@ -143,7 +150,7 @@ private:
     void look() {
         b_.clear();
         const bool follow = pick(2) == 0;
-        struct stat host {};
+        struct stat host{};
         const int error = host_error(fstatat(host_.base, a_.c_str(), &host, follow ? 0 : AT_SYMLINK_NOFOLLOW));
         const auto mine = fs::walk(mine_, a_, follow ? fs::FollowLast::Yes : fs::FollowLast::No);
         same("stat", error, error_of(mine));
@@ -191,7 +198,7 @@ private:
         REQUIRE(host_names(openat(host, ".", O_RDONLY | O_DIRECTORY)) == all);
         for (const std::string& name : all) {
             if (name == "." || name == ".." || name == "j") continue;
-            struct stat stat {};
+            struct stat stat{};
             REQUIRE(fstatat(host, name.c_str(), &stat, AT_SYMLINK_NOFOLLOW) == 0);
             const fs::DentryRef entry = fs::walk(start, name, fs::FollowLast::No).value();
             compare_stat(stat, entry);

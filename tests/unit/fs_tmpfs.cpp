@@ -284,7 +284,10 @@ TEST_CASE("permissions are those of path_resolution(7)", "[fs][tmpfs]") {
 TEST_CASE("times move when they should", "[fs][tmpfs]") {
     FsMachine machine;
     const fs::WalkStart start = machine.start();
-    const auto now = [&] { fake::advance_clock(milliseconds(1)); return fs::current_time(); };
+    const auto now = [&] {
+        fake::advance_clock(milliseconds(1));
+        return fs::current_time();
+    };
     abi::Stat stat;
     const auto look = [&](const char* path) {
         fs::walk(start, path, FollowLast::No).value()->inode->fill_stat(stat);

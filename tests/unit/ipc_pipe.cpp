@@ -166,14 +166,16 @@ void build_hand_on(Simulation& sim) {
     auto shared = std::make_shared<Shared>();
     for (int i = 0; i < 3; ++i)
         sim.spawn([=] { fake::expect(read_text(*shared->pipe.reader, 1000).value_or("").size() == 1000, "a third"); });
-    sim.spawn([=] { fake::expect(write_text(*shared->pipe.writer, std::string(3000, 'x')).value_or(0) == 3000, "all"); });
+    sim.spawn(
+        [=] { fake::expect(write_text(*shared->pipe.writer, std::string(3000, 'x')).value_or(0) == 3000, "all"); });
     sim.at_end([=] { shared->machine.settle(); });
 }
 
 // A byte to and fro, over FIFOs whose openings wait for each other; the last word is a poll(2).
 void build_ping_pong(Simulation& sim) {
     auto machine = std::make_shared<FsMachine>();
-    for (const char* name : {"there", "back"}) fs::make_node(machine->start(), name, fs::InodeKind::Fifo, 0600, 0).value();
+    for (const char* name : {"there", "back"})
+        fs::make_node(machine->start(), name, fs::InodeKind::Fifo, 0600, 0).value();
     sim.spawn([=] {
         auto there = fs::open(machine->start(), "there", abi::kO_WRONLY, 0).value();
         auto back = fs::open(machine->start(), "back", abi::kO_RDONLY, 0).value();

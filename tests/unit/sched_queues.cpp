@@ -55,7 +55,8 @@ TEST_CASE("the fair queue: random operations against a model", "[sched]") {
             in.pop_back();
         } else if (dice == 2 && !in.empty()) {
             Entity* first = queue.take_first();
-            const auto least = std::min_element(in.begin(), in.end(), [](auto* a, auto* b) { return FairQueue::before(*a, *b); });
+            const auto least =
+                std::min_element(in.begin(), in.end(), [](auto* a, auto* b) { return FairQueue::before(*a, *b); });
             REQUIRE(first->virtual_runtime == (*least)->virtual_runtime);
             in.erase(std::find(in.begin(), in.end(), first));
             out.push_back(first);
@@ -145,8 +146,9 @@ TEST_CASE("the pending list takes pushes from all sides and loses none", "[sched
         while (Entity* thread = queue.take_first()) {
             ++drained;
             any = true;
-            away[static_cast<usize>(std::find_if(threads.begin(), threads.end(), [&](auto& t) { return &t == thread; }) -
-                                    threads.begin())] = false;
+            away[static_cast<usize>(
+                std::find_if(threads.begin(), threads.end(), [&](auto& t) { return &t == thread; }) -
+                threads.begin())] = false;
         }
         batches += any ? 1 : 0;
         queue.lock.unlock(state);

@@ -8,8 +8,8 @@
 #include "tests/unit/simulation.hpp"
 
 using namespace hd;
-using test::Simulation;
 using test::simulate;
+using test::Simulation;
 
 namespace {
 
@@ -53,15 +53,18 @@ TEST_CASE("a thread runs on CPUs of its affinity only, also when that changes", 
               for (u32 i = 0; i < 3; ++i) {
                   const CpuMask mask = CpuMask::of(CpuId{static_cast<u32>(sim.random(sim.cpus()))});
                   const CpuMask next = CpuMask::of(CpuId{static_cast<u32>(sim.random(sim.cpus()))});
-                  sim.spawn([=] {
-                      for (int round = 0; round < 4; ++round) {
+                  sim.spawn(
+                      [=] {
+                          for (int round = 0; round < 4; ++round) {
+                              check();
+                              if (round == 2)
+                                  fake::expect(sched::set_affinity(sched::current(), next).has_value(), "refused");
+                              if (round == 1) nap(microseconds(1));
+                              sched::yield();
+                          }
                           check();
-                          if (round == 2) fake::expect(sched::set_affinity(sched::current(), next).has_value(), "refused");
-                          if (round == 1) nap(microseconds(1));
-                          sched::yield();
-                      }
-                      check();
-                  }, mask);
+                      },
+                      mask);
               }
               // Somebody else's affinity changes while it runs, sleeps or waits.
               sched::Entity& victim = sim.spawn([] {
@@ -76,136 +79,155 @@ TEST_CASE("a thread runs on CPUs of its affinity only, also when that changes", 
                   }
               });
               sim.spawn([] {
-                  fake::expect(!sched::set_affinity(sched::current(), CpuMask(u64{1} << 60)).has_value(), "no such CPU");
+                  fake::expect(!sched::set_affinity(sched::current(), CpuMask(u64{1} << 60)).has_value(),
+                               "no such CPU");
               });
           }) == "");
 }
 
 TEST_CASE("a running thread whose affinity forbids its CPU moves at once", "[sched]") {
-    CHECK(simulate(300, [](Simulation& sim) {
-              sim.options().strategy = fake::Strategy::Random;
-              auto seen = std::make_shared<std::atomic<u64>>(0);
-              auto stop = std::make_shared<std::atomic<bool>>(false);
-              sched::Entity& victim = sim.spawn([=] {
-                  while (!*stop) {
-                      core::PreemptGuard guard;
-                      *seen = CpuMask::of(core::this_cpu()).bits();
-                  }
-              });
-              sim.spawn([=, &victim] {
-                  for (const u64 mask : {u64{1}, u64{2}, u64{1}}) {
-                      const Nanoseconds start = time::now();
-                      fake::expect(sched::set_affinity(victim, CpuMask(mask)).has_value(), "refused");
-                      while (*seen != mask) fake::step();
-                      // No tick is waited for: an interrupt and a switch are enough.
-                      fake::expect(time::now() < start + milliseconds(2), "it did not move at once");
-                  }
-                  *stop = true;
-              }, CpuMask::of(CpuId{2}));
-          }, 3, 4) == "");
+    CHECK(simulate(
+              300,
+              [](Simulation& sim) {
+                  sim.options().strategy = fake::Strategy::Random;
+                  auto seen = std::make_shared<std::atomic<u64>>(0);
+                  auto stop = std::make_shared<std::atomic<bool>>(false);
+                  sched::Entity& victim = sim.spawn([=] {
+                      while (!*stop) {
+                          core::PreemptGuard guard;
+                          *seen = CpuMask::of(core::this_cpu()).bits();
+                      }
+                  });
+                  sim.spawn(
+                      [=, &victim] {
+                          for (const u64 mask : {u64{1}, u64{2}, u64{1}}) {
+                              const Nanoseconds start = time::now();
+                              fake::expect(sched::set_affinity(victim, CpuMask(mask)).has_value(), "refused");
+                              while (*seen != mask) fake::step();
+                              // No tick is waited for: an interrupt and a switch are enough.
+                              fake::expect(time::now() < start + milliseconds(2), "it did not move at once");
+                          }
+                          *stop = true;
+                      },
+                      CpuMask::of(CpuId{2}));
+              },
+              3, 4) == "");
 }
 
 TEST_CASE("two busy threads spread over two CPUs", "[sched]") {
-    CHECK(simulate(20, [](Simulation& sim) {
-              sim.options().strategy = fake::Strategy::Random;  // the other one lets CPUs starve
-              for (int i = 0; i < 2; ++i) {
-                  sim.spawn([=] {
-                      nap(microseconds(50));
-                      // Both may now be on one CPU: the other one was no better, or is kept from choosing well.
-                      fake::expect(sched::set_affinity(sched::current(), CpuMask(1)).has_value(), "refused");
-                      fake::expect(sched::set_affinity(sched::current(), CpuMask::all()).has_value(), "refused");
-                      work(milliseconds(60));
-                  });
-              }
-              sim.at_end([] { fake::expect(time::now() < milliseconds(95), "they shared a CPU for long"); });
-          }, 2, 2) == "");
+    CHECK(simulate(
+              20,
+              [](Simulation& sim) {
+                  sim.options().strategy = fake::Strategy::Random;  // the other one lets CPUs starve
+                  for (int i = 0; i < 2; ++i) {
+                      sim.spawn([=] {
+                          nap(microseconds(50));
+                          // Both may now be on one CPU: the other one was no better, or is kept from choosing well.
+                          fake::expect(sched::set_affinity(sched::current(), CpuMask(1)).has_value(), "refused");
+                          fake::expect(sched::set_affinity(sched::current(), CpuMask::all()).has_value(), "refused");
+                          work(milliseconds(60));
+                      });
+                  }
+                  sim.at_end([] { fake::expect(time::now() < milliseconds(95), "they shared a CPU for long"); });
+              },
+              2, 2) == "");
 }
 
 TEST_CASE("nice values share a CPU by their weights", "[sched]") {
-    CHECK(simulate(4, [](Simulation& sim) {
-              auto stop = std::make_shared<std::atomic<bool>>(false);
-              std::vector<sched::Entity*> threads;
-              for (const i8 nice : {i8{0}, i8{0}, i8{5}}) {
-                  threads.push_back(&sim.spawn([=] {
-                      while (!*stop) fake::spend(microseconds(100));
-                  }));
-                  threads.back()->nice = nice;
-              }
-              sim.spawn([=] {
-                  nap(seconds(3));
-                  *stop = true;
-              });
-              sim.at_end([=] {
-                  const double normal = static_cast<double>(threads[0]->run_time.raw);
-                  const double other = static_cast<double>(threads[1]->run_time.raw);
-                  const double nicer = static_cast<double>(threads[2]->run_time.raw);
-                  fake::expect(normal / other > 0.95 && normal / other < 1.05, "equals got unequal shares");
-                  fake::expect(normal / nicer > 2.8 && normal / nicer < 3.3, "nice 5 is not a third (1024 : 335)");
-              });
-          }, 1, 1) == "");
+    CHECK(simulate(
+              4,
+              [](Simulation& sim) {
+                  auto stop = std::make_shared<std::atomic<bool>>(false);
+                  std::vector<sched::Entity*> threads;
+                  for (const i8 nice : {i8{0}, i8{0}, i8{5}}) {
+                      threads.push_back(&sim.spawn([=] {
+                          while (!*stop) fake::spend(microseconds(100));
+                      }));
+                      threads.back()->nice = nice;
+                  }
+                  sim.spawn([=] {
+                      nap(seconds(3));
+                      *stop = true;
+                  });
+                  sim.at_end([=] {
+                      const double normal = static_cast<double>(threads[0]->run_time.raw);
+                      const double other = static_cast<double>(threads[1]->run_time.raw);
+                      const double nicer = static_cast<double>(threads[2]->run_time.raw);
+                      fake::expect(normal / other > 0.95 && normal / other < 1.05, "equals got unequal shares");
+                      fake::expect(normal / nicer > 2.8 && normal / nicer < 3.3, "nice 5 is not a third (1024 : 335)");
+                  });
+              },
+              1, 1) == "");
 }
 
 TEST_CASE("a sleeper is not made to wait for a busy thread's slice", "[sched]") {
-    CHECK(simulate(4, [](Simulation& sim) {
-              auto stop = std::make_shared<std::atomic<bool>>(false);
-              for (int i = 0; i < 2; ++i)
+    CHECK(simulate(
+              4,
+              [](Simulation& sim) {
+                  auto stop = std::make_shared<std::atomic<bool>>(false);
+                  for (int i = 0; i < 2; ++i)
+                      sim.spawn([=] {
+                          while (!*stop) fake::spend(microseconds(20));
+                      });
                   sim.spawn([=] {
-                      while (!*stop) fake::spend(microseconds(20));
+                      nap(milliseconds(20));
+                      for (int round = 0; round < 10; ++round) {
+                          const Nanoseconds alarm = time::now() + milliseconds(7);
+                          nap(milliseconds(7));
+                          fake::expect(time::now() < alarm + milliseconds(1), "woken late");
+                      }
+                      *stop = true;
                   });
-              sim.spawn([=] {
-                  nap(milliseconds(20));
-                  for (int round = 0; round < 10; ++round) {
-                      const Nanoseconds alarm = time::now() + milliseconds(7);
-                      nap(milliseconds(7));
-                      fake::expect(time::now() < alarm + milliseconds(1), "woken late");
-                  }
-                  *stop = true;
-              });
-          }, 1, 1) == "");
+              },
+              1, 1) == "");
 }
 
 TEST_CASE("real-time threads come first, by priority; round robin takes turns", "[sched]") {
-    CHECK(simulate(20, [](Simulation& sim) {
-              struct Shared {
-                  sync::Completion go;
-                  std::vector<int> order;
-                  std::atomic<int> turns{0}, last{-1};
-              };
-              auto shared = std::make_shared<Shared>();
-              const auto add = [&](int number, sched::Policy policy, u8 priority) {
-                  sched::Entity& thread = sim.spawn([=] {
-                      shared->go.wait();
-                      work(milliseconds(20));
-                      shared->order.push_back(number);
+    CHECK(simulate(
+              20,
+              [](Simulation& sim) {
+                  struct Shared {
+                      sync::Completion go;
+                      std::vector<int> order;
+                      std::atomic<int> turns{0}, last{-1};
+                  };
+                  auto shared = std::make_shared<Shared>();
+                  const auto add = [&](int number, sched::Policy policy, u8 priority) {
+                      sched::Entity& thread = sim.spawn([=] {
+                          shared->go.wait();
+                          work(milliseconds(20));
+                          shared->order.push_back(number);
+                      });
+                      thread.policy = policy;
+                      thread.realtime_priority = priority;
+                  };
+                  add(0, sched::Policy::Normal, 0);
+                  add(1, sched::Policy::Fifo, 10);
+                  add(2, sched::Policy::Fifo, 99);
+                  add(3, sched::Policy::RoundRobin, 50);
+                  for (int i = 0; i < 2; ++i) {
+                      sched::Entity& thread = sim.spawn([=] {
+                          shared->go.wait();
+                          const Nanoseconds mine = milliseconds(250);
+                          while (sched::current().run_time < mine) {
+                              if (shared->last.exchange(i) != i) ++shared->turns;
+                              work(milliseconds(1));
+                          }
+                      });
+                      thread.policy = sched::Policy::RoundRobin;
+                      thread.realtime_priority = 5;
+                  }
+                  sim.spawn([=] {
+                      nap(milliseconds(1));
+                      shared->go.complete();
                   });
-                  thread.policy = policy;
-                  thread.realtime_priority = priority;
-              };
-              add(0, sched::Policy::Normal, 0);
-              add(1, sched::Policy::Fifo, 10);
-              add(2, sched::Policy::Fifo, 99);
-              add(3, sched::Policy::RoundRobin, 50);
-              for (int i = 0; i < 2; ++i) {
-                  sched::Entity& thread = sim.spawn([=] {
-                      shared->go.wait();
-                      const Nanoseconds mine = milliseconds(250);
-                      while (sched::current().run_time < mine) {
-                          if (shared->last.exchange(i) != i) ++shared->turns;
-                          work(milliseconds(1));
-                      }
+                  sim.at_end([=] {
+                      fake::expect(shared->order == std::vector{2, 3, 1, 0}, "not in order of priority");
+                      fake::expect(shared->turns >= 4 && shared->turns <= 8,
+                                   "round robin did not take turns of 100 ms");
                   });
-                  thread.policy = sched::Policy::RoundRobin;
-                  thread.realtime_priority = 5;
-              }
-              sim.spawn([=] {
-                  nap(milliseconds(1));
-                  shared->go.complete();
-              });
-              sim.at_end([=] {
-                  fake::expect(shared->order == std::vector{2, 3, 1, 0}, "not in order of priority");
-                  fake::expect(shared->turns >= 4 && shared->turns <= 8, "round robin did not take turns of 100 ms");
-              });
-          }, 1, 1) == "");
+              },
+              1, 1) == "");
 }
 
 TEST_CASE("set_policy and set_nice act on threads in every state", "[sched]") {
@@ -227,13 +249,18 @@ TEST_CASE("set_policy and set_nice act on threads in every state", "[sched]") {
                   for (int round = 0; round < 6; ++round) {
                       sched::Entity& victim = *victims[static_cast<usize>(round) % 3];
                       const bool realtime = round % 2 == 0;
-                      fake::expect(sched::set_policy(victim, realtime ? sched::Policy::RoundRobin : sched::Policy::Batch,
-                                                     realtime ? u8{7} : u8{0}).has_value(), "refused");
+                      fake::expect(
+                          sched::set_policy(victim, realtime ? sched::Policy::RoundRobin : sched::Policy::Batch,
+                                            realtime ? u8{7} : u8{0})
+                              .has_value(),
+                          "refused");
                       sched::set_nice(victim, static_cast<i8>(round * 5 - 15));
                       nap(microseconds(10));
                   }
-                  fake::expect(!sched::set_policy(sched::current(), sched::Policy::Fifo, 0).has_value(), "0 is no priority");
-                  fake::expect(!sched::set_policy(sched::current(), sched::Policy::Normal, 3).has_value(), "3 is for real time");
+                  fake::expect(!sched::set_policy(sched::current(), sched::Policy::Fifo, 0).has_value(),
+                               "0 is no priority");
+                  fake::expect(!sched::set_policy(sched::current(), sched::Policy::Normal, 3).has_value(),
+                               "3 is for real time");
                   *stop = true;
               });
           }) == "");
@@ -255,8 +282,10 @@ TEST_CASE("vector registers and the FS base belong to their thread", "[sched]") 
                           arch::irq_restore(state);
                       }
                       for (int round = 0; round < 4; ++round) {
-                          if (round % 2 == 0) sched::yield();
-                          else nap(microseconds(1));
+                          if (round % 2 == 0)
+                              sched::yield();
+                          else
+                              nap(microseconds(1));
                           const fake::Cpu& cpu = fake::this_cpu();
                           if (user) fake::expect(cpu.fpu == i && cpu.fs_base == i * 16, "another thread's registers");
                       }
@@ -321,35 +350,41 @@ TEST_CASE("an idle machine has no ticks, and idle CPUs are known as such", "[sch
 }
 
 TEST_CASE("load averages rise under load", "[sched]") {
-    CHECK(simulate(1, [](Simulation& sim) {
-              sim.options().max_steps = 5'000'000;
-              for (int i = 0; i < 3; ++i)
-                  sim.spawn([=] {
-                      while (time::now() < seconds(100)) fake::spend(milliseconds(1));
+    CHECK(simulate(
+              1,
+              [](Simulation& sim) {
+                  sim.options().max_steps = 5'000'000;
+                  for (int i = 0; i < 3; ++i)
+                      sim.spawn([=] {
+                          while (time::now() < seconds(100)) fake::spend(milliseconds(1));
+                      });
+                  sim.at_end([] {
+                      u64 averages[3];
+                      sched::load_averages(averages);
+                      fake::expect(averages[0] > 2 * 65536 && averages[0] < 3 * 65536 + 6554, "1 minute: near 3");
+                      fake::expect(averages[1] > 49152 && averages[1] < averages[0], "5 minutes: on the way");
+                      fake::expect(averages[2] < averages[1], "15 minutes: behind");
                   });
-              sim.at_end([] {
-                  u64 averages[3];
-                  sched::load_averages(averages);
-                  fake::expect(averages[0] > 2 * 65536 && averages[0] < 3 * 65536 + 6554, "1 minute: near 3");
-                  fake::expect(averages[1] > 49152 && averages[1] < averages[0], "5 minutes: on the way");
-                  fake::expect(averages[2] < averages[1], "15 minutes: behind");
-              });
-          }, 1, 1) == "");
+              },
+              1, 1) == "");
 }
 
 TEST_CASE("ticks of a user thread are counted where they fall", "[sched]") {
-    CHECK(simulate(1, [](Simulation& sim) {
-              static u64 area[8];
-              sched::Entity& thread = sim.spawn([] {
-                  while (time::now() < milliseconds(1005)) fake::spend(microseconds(100));
-              });
-              thread.fpu = area;
-              sim.at_end([&thread] {
-                  // The simulation's timer interrupt always says "from kernel mode".
-                  fake::expect(thread.system_ticks >= 98 && thread.system_ticks <= 101, "about 100 ticks a second");
-                  fake::expect(thread.user_ticks == 0, "none in user mode");
-              });
-          }, 1, 1) == "");
+    CHECK(simulate(
+              1,
+              [](Simulation& sim) {
+                  static u64 area[8];
+                  sched::Entity& thread = sim.spawn([] {
+                      while (time::now() < milliseconds(1005)) fake::spend(microseconds(100));
+                  });
+                  thread.fpu = area;
+                  sim.at_end([&thread] {
+                      // The simulation's timer interrupt always says "from kernel mode".
+                      fake::expect(thread.system_ticks >= 98 && thread.system_ticks <= 101, "about 100 ticks a second");
+                      fake::expect(thread.user_ticks == 0, "none in user mode");
+                  });
+              },
+              1, 1) == "");
 }
 
 TEST_CASE("a Sync wake-up hands over without an interrupt", "[sched]") {
@@ -360,13 +395,15 @@ TEST_CASE("a Sync wake-up hands over without an interrupt", "[sched]") {
               };
               auto shared = std::make_shared<Shared>();
               for (int me = 0; me < 2; ++me)
-                  sim.spawn([=] {
-                      for (int round = 0; round < 50; ++round) {
-                          shared->queue.wait_until("turn", [&] { return shared->turn % 2 == me; });
-                          ++shared->turn;
-                          shared->queue.wake_one(sched::WakeHint::Sync);
-                      }
-                  }, CpuMask::of(CpuId{0}));
+                  sim.spawn(
+                      [=] {
+                          for (int round = 0; round < 50; ++round) {
+                              shared->queue.wait_until("turn", [&] { return shared->turn % 2 == me; });
+                              ++shared->turn;
+                              shared->queue.wake_one(sched::WakeHint::Sync);
+                          }
+                      },
+                      CpuMask::of(CpuId{0}));
               sim.at_end([] { fake::expect(fake::counts().ipis < 5, "hand-over on one CPU took interrupts"); });
           }) == "");
 }
@@ -375,24 +412,29 @@ TEST_CASE("preemption points: nothing is switched with preemption off", "[sched]
     CHECK(simulate(500, [](Simulation& sim) {
               auto inside = std::make_shared<std::atomic<int>>(0);
               for (int i = 0; i < 3; ++i)
-                  sim.spawn([=] {
-                      for (int round = 0; round < 3; ++round) {
-                          core::PreemptGuard guard;
-                          fake::expect(++*inside == 1, "switched in the middle");
-                          work(microseconds(2));
-                          --*inside;
-                      }
-                  }, CpuMask::of(CpuId{0}));
+                  sim.spawn(
+                      [=] {
+                          for (int round = 0; round < 3; ++round) {
+                              core::PreemptGuard guard;
+                              fake::expect(++*inside == 1, "switched in the middle");
+                              work(microseconds(2));
+                              --*inside;
+                          }
+                      },
+                      CpuMask::of(CpuId{0}));
           }) == "");
 }
 
 TEST_CASE("sleeping with a spinlock held is a panic", "[sched]") {
-    CHECK_THAT(simulate(1, [](Simulation& sim) {
-                   sim.spawn([] {
-                       core::Spinlock lock(core::Rank::PageTable);
-                       core::LockGuard<core::Spinlock> guard(lock);
-                       sched::schedule();
-                   });
-               }, 1, 1),
+    CHECK_THAT(simulate(
+                   1,
+                   [](Simulation& sim) {
+                       sim.spawn([] {
+                           core::Spinlock lock(core::Rank::PageTable);
+                           core::LockGuard<core::Spinlock> guard(lock);
+                           sched::schedule();
+                       });
+                   },
+                   1, 1),
                Catch::Contains("gives up its CPU with a spinlock held"));
 }

@@ -132,7 +132,8 @@ std::string simulate(u32 seeds, const std::function<void(Simulation&)>& build, u
     std::string failure = simulate_one(0, max_cpus, 1, build);
     const u32 expected_steps = fake::steps_taken();
     for (u64 seed = first; seed < first + seeds && failure.empty(); ++seed)
-        failure = simulate_one(seed, min_cpus + static_cast<u32>(seed / 2 % (max_cpus - min_cpus + 1)), expected_steps, build);
+        failure = simulate_one(seed, min_cpus + static_cast<u32>(seed / 2 % (max_cpus - min_cpus + 1)), expected_steps,
+                               build);
     return failure;
 }
 

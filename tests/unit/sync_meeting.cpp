@@ -7,8 +7,8 @@
 #include "tests/unit/simulation.hpp"
 
 using namespace hd;
-using test::Simulation;
 using test::simulate;
+using test::Simulation;
 
 TEST_CASE("a barrier holds everybody until the last has come, again and again", "[sync]") {
     struct Shared {

@@ -7,8 +7,8 @@
 using namespace hd;
 using sync::Mutex;
 using sync::MutexGuard;
-using test::Simulation;
 using test::simulate;
+using test::Simulation;
 
 TEST_CASE("a mutex excludes", "[sync]") {
     struct Shared {
@@ -62,7 +62,8 @@ TEST_CASE("two mutexes of one rank are taken in one order by all", "[sync]") {
               for (int i = 0; i < 4; ++i)
                   sim.spawn([=] {
                       for (int round = 0; round < 3; ++round) {
-                          sync::MutexPairGuard guard(i % 2 == 0 ? shared->a : shared->b, i / 2 == 0 ? shared->a : shared->b);
+                          sync::MutexPairGuard guard(i % 2 == 0 ? shared->a : shared->b,
+                                                     i / 2 == 0 ? shared->a : shared->b);
                           fake::step();
                       }
                   });
@@ -71,28 +72,31 @@ TEST_CASE("two mutexes of one rank are taken in one order by all", "[sync]") {
 
 // The hand-over to a waiter that has lost a race once: a hog that takes the mutex again and again cannot starve it.
 TEST_CASE("a mutex waiter is overtaken a bounded number of times", "[sync]") {
-    CHECK(simulate(500, [](Simulation& sim) {
-              sim.options().strategy = fake::Strategy::Random;  // the other one lets CPUs starve
-              struct Shared {
-                  Mutex mutex{core::Rank::Inode};
-                  std::atomic<bool> served{false}, waiting{false};
-                  std::atomic<int> overtaken{0};
-              };
-              auto shared = std::make_shared<Shared>();
-              sim.spawn([=] {
-                  while (!shared->served) {
+    CHECK(simulate(
+              500,
+              [](Simulation& sim) {
+                  sim.options().strategy = fake::Strategy::Random;  // the other one lets CPUs starve
+                  struct Shared {
+                      Mutex mutex{core::Rank::Inode};
+                      std::atomic<bool> served{false}, waiting{false};
+                      std::atomic<int> overtaken{0};
+                  };
+                  auto shared = std::make_shared<Shared>();
+                  sim.spawn([=] {
+                      while (!shared->served) {
+                          MutexGuard guard(shared->mutex);
+                          if (shared->waiting) ++shared->overtaken;
+                          for (int i = 0; i < 20; ++i) fake::step();
+                      }
+                  });
+                  sim.spawn([=] {
+                      shared->waiting = true;
                       MutexGuard guard(shared->mutex);
-                      if (shared->waiting) ++shared->overtaken;
-                      for (int i = 0; i < 20; ++i) fake::step();
-                  }
-              });
-              sim.spawn([=] {
-                  shared->waiting = true;
-                  MutexGuard guard(shared->mutex);
-                  shared->served = true;
-              });
-              sim.at_end([=] { fake::expect(shared->overtaken < 2000, "a waiter was starved"); });
-          }, 2, 2) == "");
+                      shared->served = true;
+                  });
+                  sim.at_end([=] { fake::expect(shared->overtaken < 2000, "a waiter was starved"); });
+              },
+              2, 2) == "");
 }
 
 TEST_CASE("a mutex's checks", "[sync]") {
@@ -123,8 +127,7 @@ TEST_CASE("a mutex's checks", "[sync]") {
                }),
                Catch::Contains("this may sleep"));
     auto mutex = std::make_shared<Mutex>(core::Rank::Inode);
-    CHECK_THAT(failure_of([=] { mutex->lock(); }),
-               Catch::Contains("ends with a lock held"));
+    CHECK_THAT(failure_of([=] { mutex->lock(); }), Catch::Contains("ends with a lock held"));
 }
 
 TEST_CASE("a monitor: the bounded buffer", "[sync]") {
@@ -155,7 +158,8 @@ TEST_CASE("a monitor: the bounded buffer", "[sync]") {
                           buffer->not_full.notify_one();
                       }
                   });
-              sim.at_end([=] { fake::expect(*sum == 30 && buffer->count == 0, "something else came out than went in"); });
+              sim.at_end(
+                  [=] { fake::expect(*sum == 30 && buffer->count == 0, "something else came out than went in"); });
           }) == "");
 }
 
@@ -172,7 +176,8 @@ TEST_CASE("a monitor's wait ends at a deadline with the mutex held", "[sync]") {
                   const auto result = shared->changed.wait_interruptible(
                       shared->mutex, [&] { return shared->set; }, time::now() + microseconds(10));
                   fake::expect(shared->mutex.held_by_me(), "the mutex is not held after the wait");
-                  fake::expect((result == sync::WaitResult::Ready) == shared->set, "the result contradicts the condition");
+                  fake::expect((result == sync::WaitResult::Ready) == shared->set,
+                               "the result contradicts the condition");
               });
               sim.spawn([=] {
                   MutexGuard guard(shared->mutex);
@@ -183,21 +188,24 @@ TEST_CASE("a monitor's wait ends at a deadline with the mutex held", "[sync]") {
 }
 
 TEST_CASE("the explorer finds a lock that is tested and set in two steps", "[sync][broken]") {
-    CHECK(simulate(1000, [](Simulation& sim) {
-              struct Shared {
-                  std::atomic<bool> locked{false};
-                  std::atomic<int> inside{0};
-              };
-              auto shared = std::make_shared<Shared>();
-              for (int i = 0; i < 2; ++i)
-                  sim.spawn([=] {
-                      while (shared->locked) sched::yield();
-                      fake::step();
-                      shared->locked = true;
-                      fake::expect(++shared->inside == 1, "two in the section");
-                      fake::step();
-                      --shared->inside;
-                      shared->locked = false;
-                  });
-          }, 2) != "");
+    CHECK(simulate(
+              1000,
+              [](Simulation& sim) {
+                  struct Shared {
+                      std::atomic<bool> locked{false};
+                      std::atomic<int> inside{0};
+                  };
+                  auto shared = std::make_shared<Shared>();
+                  for (int i = 0; i < 2; ++i)
+                      sim.spawn([=] {
+                          while (shared->locked) sched::yield();
+                          fake::step();
+                          shared->locked = true;
+                          fake::expect(++shared->inside == 1, "two in the section");
+                          fake::step();
+                          --shared->inside;
+                          shared->locked = false;
+                      });
+              },
+              2) != "");
 }

@@ -8,8 +8,8 @@ using namespace hd;
 using sync::ReadGuard;
 using sync::RwLock;
 using sync::WriteGuard;
-using test::Simulation;
 using test::simulate;
+using test::Simulation;
 
 namespace {
 struct Shared {
@@ -55,39 +55,42 @@ TEST_CASE("a read-write lock: writers alone, readers together", "[sync]") {
 
 // On one CPU without preemption the order is fixed: each thread runs until it sleeps.
 TEST_CASE("a read-write lock is phase-fair", "[sync]") {
-    CHECK(simulate(1, [](Simulation& sim) {
-              auto shared = std::make_shared<Shared>();
-              auto start = std::make_shared<sync::WaitQueue>();
-              auto go = std::make_shared<std::atomic<int>>(0);
-              const auto in_turn = [=](int turn, auto body) {
-                  start->wait_until("turn", [&] { return *go == turn; });
-                  ++*go;
-                  start->wake_all();
-                  body();
-              };
-              sim.spawn([=] {  // reader 0 holds the lock while all others queue up
-                  ReadGuard guard(shared->lock);
-                  in_turn(0, [] {});
-                  start->wait_until("all", [&] { return *go == 6; });
-                  sync::WaitQueue nap;
-                  nap.wait_interruptible("nap", [] { return false; }, time::now() + milliseconds(1));
-              });
-              const bool writer[] = {false, true, false, true, false, true};
-              for (int i = 1; i <= 5; ++i)
-                  sim.spawn([=] {
-                      in_turn(i, [&] {
-                          if (writer[i]) {
-                              WriteGuard guard(shared->lock);
-                              shared->order.push_back(i);
-                          } else {
-                              ReadGuard guard(shared->lock);
-                              shared->order.push_back(i);
-                          }
-                      });
+    CHECK(simulate(
+              1,
+              [](Simulation& sim) {
+                  auto shared = std::make_shared<Shared>();
+                  auto start = std::make_shared<sync::WaitQueue>();
+                  auto go = std::make_shared<std::atomic<int>>(0);
+                  const auto in_turn = [=](int turn, auto body) {
+                      start->wait_until("turn", [&] { return *go == turn; });
+                      ++*go;
+                      start->wake_all();
+                      body();
+                  };
+                  sim.spawn([=] {  // reader 0 holds the lock while all others queue up
+                      ReadGuard guard(shared->lock);
+                      in_turn(0, [] {});
+                      start->wait_until("all", [&] { return *go == 6; });
+                      sync::WaitQueue nap;
+                      nap.wait_interruptible("nap", [] { return false; }, time::now() + milliseconds(1));
                   });
-              // W1 came first; then all waiting readers (2 and 4); then W3; then W5.
-              sim.at_end([=] { fake::expect(shared->order == std::vector{1, 2, 4, 3, 5}, "not phase-fair"); });
-          }, 1, 1) == "");
+                  const bool writer[] = {false, true, false, true, false, true};
+                  for (int i = 1; i <= 5; ++i)
+                      sim.spawn([=] {
+                          in_turn(i, [&] {
+                              if (writer[i]) {
+                                  WriteGuard guard(shared->lock);
+                                  shared->order.push_back(i);
+                              } else {
+                                  ReadGuard guard(shared->lock);
+                                  shared->order.push_back(i);
+                              }
+                          });
+                      });
+                  // W1 came first; then all waiting readers (2 and 4); then W3; then W5.
+                  sim.at_end([=] { fake::expect(shared->order == std::vector{1, 2, 4, 3, 5}, "not phase-fair"); });
+              },
+              1, 1) == "");
 }
 
 TEST_CASE("a read-write lock's checks", "[sync]") {

@@ -7,8 +7,8 @@
 using namespace hd;
 using sync::Semaphore;
 using sync::WaitResult;
-using test::Simulation;
 using test::simulate;
+using test::Simulation;
 
 TEST_CASE("a semaphore lets at most its initial value in", "[sync]") {
     CHECK(simulate(1000, [](Simulation& sim) {
@@ -41,7 +41,8 @@ TEST_CASE("a semaphore serves in order of arrival", "[sync]") {
               auto shared = std::make_shared<Shared>();
               sched::Entity* before = nullptr;
               const auto in_turn = [=](int turn, sched::Entity* waits_after) {
-                  while (shared->arrived != turn || (waits_after != nullptr && waits_after->state != sched::State::Sleeping))
+                  while (shared->arrived != turn ||
+                         (waits_after != nullptr && waits_after->state != sched::State::Sleeping))
                       sched::yield();
                   ++shared->arrived;
               };
@@ -72,13 +73,13 @@ TEST_CASE("a unit given to an interrupted or late waiter is not lost", "[sync]")
               });
               const Nanoseconds delay = microseconds(static_cast<i64>(sim.random(20)));
               sim.spawn([=] {
-                  if (shared->semaphore.acquire_interruptible("late", time::now() + delay) == WaitResult::Ready) ++shared->got;
+                  if (shared->semaphore.acquire_interruptible("late", time::now() + delay) == WaitResult::Ready)
+                      ++shared->got;
               });
               sim.spawn([&victim] { Simulation::interrupt(victim); });
               sim.spawn([=] { shared->semaphore.release(2); });
-              sim.at_end([=] {
-                  fake::expect(shared->got + shared->semaphore.value() == 2, "units were lost or made");
-              });
+              sim.at_end(
+                  [=] { fake::expect(shared->got + shared->semaphore.value() == 2, "units were lost or made"); });
           }) == "");
 }
 
@@ -91,26 +92,30 @@ TEST_CASE("try_acquire never waits and never overdraws", "[sync]") {
                       for (int round = 0; round < 2; ++round)
                           if (semaphore->try_acquire()) ++*got;
                   });
-              sim.at_end([=] { fake::expect(*got == 3 && semaphore->value() == 0, "3 units, not more and not fewer"); });
+              sim.at_end(
+                  [=] { fake::expect(*got == 3 && semaphore->value() == 0, "3 units, not more and not fewer"); });
           }) == "");
 }
 
 TEST_CASE("the explorer finds a semaphore that looks outside its lock", "[sync][broken]") {
-    CHECK(simulate(1000, [](Simulation& sim) {
-              struct Shared {
-                  std::atomic<int> value{1};
-                  std::atomic<int> inside{0};
-              };
-              auto shared = std::make_shared<Shared>();
-              for (int i = 0; i < 2; ++i)
-                  sim.spawn([=] {
-                      while (shared->value <= 0) arch::cpu_relax();
-                      fake::step();
-                      --shared->value;
-                      fake::expect(++shared->inside <= 1, "two in a section for one");
-                      fake::step();
-                      --shared->inside;
-                      ++shared->value;
-                  });
-          }, 2) != "");
+    CHECK(simulate(
+              1000,
+              [](Simulation& sim) {
+                  struct Shared {
+                      std::atomic<int> value{1};
+                      std::atomic<int> inside{0};
+                  };
+                  auto shared = std::make_shared<Shared>();
+                  for (int i = 0; i < 2; ++i)
+                      sim.spawn([=] {
+                          while (shared->value <= 0) arch::cpu_relax();
+                          fake::step();
+                          --shared->value;
+                          fake::expect(++shared->inside <= 1, "two in a section for one");
+                          fake::step();
+                          --shared->inside;
+                          ++shared->value;
+                      });
+              },
+              2) != "");
 }

@@ -9,8 +9,8 @@
 using namespace hd;
 using sync::WaitQueue;
 using sync::WaitResult;
-using test::Simulation;
 using test::simulate;
+using test::Simulation;
 
 namespace {
 
@@ -54,7 +54,8 @@ template <class Wait> void produce_and_consume(Simulation& sim, Wait wait) {
 
 TEST_CASE("wait_until loses no wake-up", "[sync]") {
     CHECK(simulate(1500, [](Simulation& sim) {
-              produce_and_consume(sim, [](Items& items) { items.queue.wait_until("items", [&] { return items.take(); }); });
+              produce_and_consume(sim,
+                                  [](Items& items) { items.queue.wait_until("items", [&] { return items.take(); }); });
           }) == "");
 }
 
@@ -151,7 +152,8 @@ TEST_CASE("an interrupted waiter does not swallow a wake-up", "[sync]") {
               sched::Entity& victim =
                   sim.spawn([=] { items->queue.wait_interruptible("items", [&] { return items->take(); }); });
               sim.spawn([=] {
-                  for (int round = 0; round < 2; ++round) items->queue.wait_until("items", [&] { return items->take(); });
+                  for (int round = 0; round < 2; ++round)
+                      items->queue.wait_until("items", [&] { return items->take(); });
               });
               sim.spawn([&victim] { Simulation::interrupt(victim); });
               sim.spawn([=] {
@@ -171,7 +173,8 @@ TEST_CASE("a wait ends at its deadline, not before and not never", "[sync]") {
                   const Nanoseconds delay = microseconds(static_cast<i64>(sim.random(60)));
                   sim.spawn([=] {
                       const Nanoseconds deadline = time::now() + delay;
-                      const WaitResult result = queue->wait_interruptible("clock", [&] { return ready->load(); }, deadline);
+                      const WaitResult result =
+                          queue->wait_interruptible("clock", [&] { return ready->load(); }, deadline);
                       if (result == WaitResult::TimedOut)
                           fake::expect(time::now() >= deadline, "timed out too early");
                       else
@@ -190,11 +193,12 @@ TEST_CASE("a wait ends at its deadline, not before and not never", "[sync]") {
 
 TEST_CASE("an interrupt handler wakes a thread", "[sync]") {
     struct Alarm : time::Timer {
-        Alarm() : Timer([](Timer& timer) {
-            auto& self = static_cast<Alarm&>(timer);
-            ++self.rung;
-            self.queue.wake_one();
-        }) {}
+        Alarm()
+            : Timer([](Timer& timer) {
+                  auto& self = static_cast<Alarm&>(timer);
+                  ++self.rung;
+                  self.queue.wake_one();
+              }) {}
         WaitQueue queue;
         std::atomic<int> rung{0};
     };
@@ -271,27 +275,30 @@ TEST_CASE("the explorer finds a sleep that looks at the node before it is Blocki
 TEST_CASE("the explorer finds a waiter that keeps a wake-up it does not need", "[sync][broken]") {
     // The first waiter takes the first item without sleeping, the second one sleeps, the wake-up for the second item hits
     // the first waiter's node, which is still on the queue.
-    CHECK(simulate(20'000, [](Simulation& sim) {
-              auto items = std::make_shared<Items>();
-              for (int i = 0; i < 2; ++i)
-                  sim.spawn([=] {
-                      sync::WaitNode node;
-                      for (;;) {
-                          items->queue.announce(node);
-                          if (items->take()) break;
-                          sync::sleep_on(node, sched::SleepKind::Uninterruptible, "broken");
+    CHECK(simulate(
+              20'000,
+              [](Simulation& sim) {
+                  auto items = std::make_shared<Items>();
+                  for (int i = 0; i < 2; ++i)
+                      sim.spawn([=] {
+                          sync::WaitNode node;
+                          for (;;) {
+                              items->queue.announce(node);
+                              if (items->take()) break;
+                              sync::sleep_on(node, sched::SleepKind::Uninterruptible, "broken");
+                              items->queue.retract(node);
+                              if (items->take()) return;
+                          }
+                          for (int j = 0; j < 20; ++j) fake::step();  // the window is small; this makes it wider
                           items->queue.retract(node);
-                          if (items->take()) return;
+                      });
+                  sim.spawn([=] {
+                      for (int round = 0; round < 2; ++round) {
+                          ++items->available;
+                          items->queue.wake_one();
+                          for (int j = 0; j < 20; ++j) fake::step();
                       }
-                      for (int j = 0; j < 20; ++j) fake::step();  // the window is small; this makes it wider
-                      items->queue.retract(node);
                   });
-              sim.spawn([=] {
-                  for (int round = 0; round < 2; ++round) {
-                      ++items->available;
-                      items->queue.wake_one();
-                      for (int j = 0; j < 20; ++j) fake::step();
-                  }
-              });
-          }, 3) != "");
+              },
+              3) != "");
 }

@@ -8,8 +8,8 @@
 #include "tests/unit/simulation.hpp"
 
 using namespace hd;
-using test::Simulation;
 using test::simulate;
+using test::Simulation;
 using time::Timer;
 
 namespace {
@@ -17,7 +17,8 @@ namespace {
 std::vector<int> g_fired;
 
 struct Numbered : Timer {
-    explicit Numbered(int n) : Timer([](Timer& timer) { g_fired.push_back(static_cast<Numbered&>(timer).number); }), number(n) {}
+    explicit Numbered(int n)
+        : Timer([](Timer& timer) { g_fired.push_back(static_cast<Numbered&>(timer).number); }), number(n) {}
     int number;
 };
 
@@ -81,11 +82,12 @@ TEST_CASE("a timer can be moved and cancelled; a deadline in the past fires at o
 TEST_CASE("a callback re-arms its own timer", "[time]") {
     machine();
     struct Periodic : Timer {
-        Periodic() : Timer([](Timer& timer) {
-            auto& self = static_cast<Periodic&>(timer);
-            ++self.count;
-            self.arm(self.deadline() + milliseconds(10));
-        }) {}
+        Periodic()
+            : Timer([](Timer& timer) {
+                  auto& self = static_cast<Periodic&>(timer);
+                  ++self.count;
+                  self.arm(self.deadline() + milliseconds(10));
+              }) {}
         int count = 0;
     } timer;
     timer.arm(milliseconds(10));
@@ -140,14 +142,15 @@ TEST_CASE("wall-clock time runs with the monotonic clock and can be set", "[time
 
 TEST_CASE("after cancel() the callback neither runs nor will run, on any CPU", "[time]") {
     struct Watched : Timer {
-        Watched() : Timer([](Timer& timer) {
-            auto& self = static_cast<Watched&>(timer);
-            self.inside = true;
-            for (int i = 0; i < 5; ++i) fake::step();
-            fake::expect(!self.cancelled, "the callback runs after cancel()");
-            if (self.rearm) self.arm(time::now() + microseconds(20));
-            self.inside = false;
-        }) {}
+        Watched()
+            : Timer([](Timer& timer) {
+                  auto& self = static_cast<Watched&>(timer);
+                  self.inside = true;
+                  for (int i = 0; i < 5; ++i) fake::step();
+                  fake::expect(!self.cancelled, "the callback runs after cancel()");
+                  if (self.rearm) self.arm(time::now() + microseconds(20));
+                  self.inside = false;
+              }) {}
         std::atomic<bool> inside{false}, cancelled{false};
         bool rearm = false;
     };

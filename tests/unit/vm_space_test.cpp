@@ -49,8 +49,8 @@ private:
 
 bool resolve(const upcall::PageFault& fault) {
     arch::irq_enable();
-    const bool done = g_loaded->handle_fault(fault.address, {.write = fault.write, .execute = fault.execute}) ==
-                      FaultResult::Done;
+    const bool done =
+        g_loaded->handle_fault(fault.address, {.write = fault.write, .execute = fault.execute}) == FaultResult::Done;
     arch::irq_disable();
     return done;
 }
@@ -74,7 +74,8 @@ struct VmMachine : test::MmMachine {
 constexpr Protection kReadWrite{.read = true, .write = true};
 
 VirtAddr map_at(AddressSpace& space, u64 address, u64 pages, Protection protection = kReadWrite) {
-    const auto at = space.map({.address = VirtAddr{address}, .size = pages * kPageSize, .protection = protection, .fixed = true});
+    const auto at =
+        space.map({.address = VirtAddr{address}, .size = pages * kPageSize, .protection = protection, .fixed = true});
     REQUIRE(at.has_value());
     return *at;
 }
@@ -160,8 +161,7 @@ TEST_CASE("mprotect takes rights away at once and gives them back", "[vm]") {
 TEST_CASE("shared anonymous memory stays shared over fork", "[vm]") {
     VmMachine machine;
     Program parent(AddressSpace::create().value());
-    const VirtAddr at =
-        parent.space->map({.size = 2 * kPageSize, .protection = kReadWrite, .shared = true}).value();
+    const VirtAddr at = parent.space->map({.size = 2 * kPageSize, .protection = kReadWrite, .shared = true}).value();
     parent.write(at, 1);
     Program child(parent.space->fork().value());
     child.write(at, 2);
@@ -175,7 +175,8 @@ TEST_CASE("a stack grows down to its limit and not into its neighbour", "[vm]") 
     Program program(AddressSpace::create().value());
     program.space->stack_limit = 64 * kPageSize;
     const VirtAddr top{0x40000000};
-    REQUIRE(program.space->map({.address = top - kPageSize, .size = kPageSize, .protection = kReadWrite, .fixed = true, .grows_down = true}));
+    REQUIRE(program.space->map(
+        {.address = top - kPageSize, .size = kPageSize, .protection = kReadWrite, .fixed = true, .grows_down = true}));
     program.write(top - 10 * kPageSize, 1);
     REQUIRE(program.read(top - 5 * kPageSize) == 0);
     REQUIRE_THROWS(program.write(top - 65 * kPageSize, 1));
@@ -244,7 +245,8 @@ TEST_CASE("random mmap, munmap, mprotect, fork, exit agree with a model", "[vm]"
     for (int step = 0; step < 3000; ++step) {
         ModelProgram& one = family[random() % family.size()];
         AddressSpace& space = *one.program->space;
-        const u64 first = random() % kSpan, count = std::min<u64>(1 + random() % (random() % 8 == 0 ? 600 : 8), kSpan - first);
+        const u64 first = random() % kSpan,
+                  count = std::min<u64>(1 + random() % (random() % 8 == 0 ? 600 : 8), kSpan - first);
         const VirtAddr at{kBase + first * kPageSize};
         switch (random() % 16) {
         case 0:

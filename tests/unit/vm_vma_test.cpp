@@ -13,9 +13,7 @@ using namespace hd::mm;
 namespace {
 
 constexpr u64 kPages = 256;
-VirtAddr page_address(u64 page) {
-    return VirtAddr{(page + 16) * kPageSize};
-}
+VirtAddr page_address(u64 page) { return VirtAddr{(page + 16) * kPageSize}; }
 
 std::unique_ptr<Vma> make_range(u64 begin, u64 end, Protection protection) {
     auto vma = mm::make<Vma>().value();

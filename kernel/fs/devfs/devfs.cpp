@@ -21,8 +21,10 @@ constinit Node g_nodes[64]{};
 constinit usize g_node_count = 0;
 constinit bool g_mounted = false;
 
-constexpr const char* kLinks[][2] = {
-    {"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}};
+constexpr const char* kLinks[][2] = {{"fd", "/proc/self/fd"},
+                                     {"stdin", "/proc/self/fd/0"},
+                                     {"stdout", "/proc/self/fd/1"},
+                                     {"stderr", "/proc/self/fd/2"}};
 constexpr const char* kDirectories[] = {"shm", "pts"};
 
 class DeviceSystem final : public TmpfsSystem {

@@ -40,8 +40,10 @@ private:
             u8 bytes[256];
             const usize count = std::min(sizeof bytes, buffer.remaining());
             arch::hardware_random(bytes, count);
-            if (const auto put = buffer.put({bytes, count}); !put && buffer.done() == start) return fail(put.error());
-            else if (!put) break;
+            if (const auto put = buffer.put({bytes, count}); !put && buffer.done() == start)
+                return fail(put.error());
+            else if (!put)
+                break;
         }
         return buffer.done() - start;
     }

@@ -15,7 +15,19 @@ constexpr std::string_view kTrailer = "TRAILER!!!";
 
 // The fields in the order of the header.
 enum Field : u8 {
-    kInode, kMode, kUid, kGid, kLinks, kMtime, kSize, kMajor, kMinor, kSpecialMajor, kSpecialMinor, kNameSize, kCheck
+    kInode,
+    kMode,
+    kUid,
+    kGid,
+    kLinks,
+    kMtime,
+    kSize,
+    kMajor,
+    kMinor,
+    kSpecialMajor,
+    kSpecialMinor,
+    kNameSize,
+    kCheck
 };
 
 std::unexpected<CpioError> corrupt(u64 offset, const char* reason) {

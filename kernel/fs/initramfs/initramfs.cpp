@@ -44,7 +44,7 @@ public:
         return std::unexpected(reason_of(made.error()));
     }
     void end_of_archive() override { forget_links(); }  // the numbers that tell hard links are those of one archive
-    bool failed() const { return failed_; }  // the archive is right, but could not be unpacked
+    bool failed() const { return failed_; }             // the archive is right, but could not be unpacked
 
 private:
     // A file with several names: the first of them, which lies in the image.
@@ -78,7 +78,8 @@ private:
 
     Result<DentryRef> make_new(const CpioEntry& entry, InodeKind kind) {
         if (kind == InodeKind::Symlink) {
-            TRY(make_symlink(start_, {reinterpret_cast<const char*>(entry.data.data()), entry.data.size()}, entry.name));
+            TRY(make_symlink(start_, {reinterpret_cast<const char*>(entry.data.data()), entry.data.size()},
+                             entry.name));
             return walk(start_, entry.name, FollowLast::No);
         }
         return make_node(start_, entry.name, kind, entry.mode & 07777,
@@ -144,8 +145,8 @@ private:
 Result<> unpack_archives(const DentryRef& root, std::span<const u8> image, TextSink& sentence) {
     Unpacker unpacker(root);
     if (const auto parsed = parse_cpio(image, unpacker); !parsed) {
-        format_to(sentence, "the initramfs {} at byte {}: {}",
-                  unpacker.failed() ? "cannot be unpacked" : "is corrupt", parsed.error().offset, parsed.error().reason);
+        format_to(sentence, "the initramfs {} at byte {}: {}", unpacker.failed() ? "cannot be unpacked" : "is corrupt",
+                  parsed.error().offset, parsed.error().reason);
         return fail(unpacker.failed() ? Errno::kENOSPC : Errno::kEINVAL);
     }
     DirectoryTimes times(root);

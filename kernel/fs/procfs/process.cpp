@@ -24,8 +24,8 @@ Result<> check_inspect(const Resources& target) {
 // ---- small texts
 
 // Bytes of the program's memory, from `begin` to `end`: its arguments and environment.
-Result<> put_memory(TextSink& sink, const Subject& subject, VirtAddr mm::AddressSpace::Layout::*begin,
-                    VirtAddr mm::AddressSpace::Layout::*end) {
+Result<> put_memory(TextSink& sink, const Subject& subject, VirtAddr mm::AddressSpace::Layout::* begin,
+                    VirtAddr mm::AddressSpace::Layout::* end) {
     const Resources resources = resources_of(*subject.process);
     if (!resources.space) return {};  // a zombie
     const auto& layout = resources.space->layout;
@@ -71,7 +71,7 @@ struct Entry {
     const char* name;
     InodeKind kind;
     u32 mode;
-    SubjectText text;                        // of a regular file
+    SubjectText text;                               // of a regular file
     Result<DentryRef> (*target)(const Resources&);  // of a link
     Where where = Where::Both;
 };
@@ -80,9 +80,7 @@ Result<DentryRef> present(DentryRef dentry) {
     if (!dentry) return fail(Errno::kENOENT);  // a zombie has none
     return dentry;
 }
-Result<DentryRef> target_exe(const Resources& resources) {
-    return present(resources.executable);
-}
+Result<DentryRef> target_exe(const Resources& resources) { return present(resources.executable); }
 Result<DentryRef> target_cwd(const Resources& resources) {
     return present(resources.fs ? resources.fs->working_directory() : DentryRef{});
 }

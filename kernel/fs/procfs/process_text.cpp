@@ -15,9 +15,7 @@ namespace {
 
 constexpr u64 kPageKib = mm::kPageSize / 1024;
 
-u64 ticks(Nanoseconds time) {
-    return static_cast<u64>(time.raw) / (1'000'000'000 / abi::kUserHz);
-}
+u64 ticks(Nanoseconds time) { return static_cast<u64>(time.raw) / (1'000'000'000 / abi::kUserHz); }
 
 // Everything that several of the files show, taken at once.
 struct Facts {
@@ -48,8 +46,10 @@ void collect_signals(const Subject& subject, Facts& facts) {
     }
     for (int signal = 1; signal <= abi::kSignalCount; ++signal) {
         const u64 handler = process.actions[signal - 1].handler;
-        if (handler == abi::kSIG_IGN) facts.ignored |= abi::signal_bit(signal);
-        else if (handler != abi::kSIG_DFL) facts.caught |= abi::signal_bit(signal);
+        if (handler == abi::kSIG_IGN)
+            facts.ignored |= abi::signal_bit(signal);
+        else if (handler != abi::kSIG_DFL)
+            facts.caught |= abi::signal_bit(signal);
     }
 }
 
@@ -97,9 +97,7 @@ const char* state_name(char letter) {
     }
 }
 
-void put_mask(TextSink& sink, const char* label, u64 mask) {
-    format_to(sink, "{}:\t{:016x}\n", label, mask);
-}
+void put_mask(TextSink& sink, const char* label, u64 mask) { format_to(sink, "{}:\t{:016x}\n", label, mask); }
 
 void put_ids(TextSink& sink, const char* label, u32 real, u32 effective, u32 saved, u32 file_system) {
     format_to(sink, "{}:\t{}\t{}\t{}\t{}\n", label, real, effective, saved, file_system);
@@ -140,9 +138,9 @@ Result<> put_stat(TextSink& sink, const Subject& subject) {
               facts.space.virtual_pages * mm::kPageSize, facts.space.resident_pages,
               subject.process->limits[abi::kRLIMIT_RSS].rlim_cur);
     // Where it executes (kstkesp, kstkeip) is shown of no process, as Linux does for running ones.
-    format_to(sink, " {} {} {} 0 0 {} {} {} {} {} 0 0", layout.code_start.raw, layout.code_end.raw, layout.stack_start.raw,
-              facts.thread_pending & 0x7fff'ffff, facts.blocked & 0x7fff'ffff, facts.ignored & 0x7fff'ffff,
-              facts.caught & 0x7fff'ffff, facts.state == 'R' ? 0 : 1);
+    format_to(sink, " {} {} {} 0 0 {} {} {} {} {} 0 0", layout.code_start.raw, layout.code_end.raw,
+              layout.stack_start.raw, facts.thread_pending & 0x7fff'ffff, facts.blocked & 0x7fff'ffff,
+              facts.ignored & 0x7fff'ffff, facts.caught & 0x7fff'ffff, facts.state == 'R' ? 0 : 1);
     constexpr i32 kLinuxPolicies[] = {0, 1, 2, 3, 5};
     format_to(sink, " {} {} {} {} 0 0 0", facts.exit_signal, thread ? thread->cpu.load() : 0,
               thread ? thread->realtime_priority : 0, thread ? kLinuxPolicies[static_cast<usize>(thread->policy)] : 0);
@@ -166,7 +164,9 @@ Result<> put_status(TextSink& sink, const Subject& subject) {
     for (usize i = 0; i < whose.group_count; ++i) format_to(sink, "{} ", whose.groups[i]);
     sink.put("\n");
     if (facts.resources.space) {
-        const auto put = [&](const char* label, u64 pages) { format_to(sink, "{}:\t{:8} kB\n", label, pages * kPageKib); };
+        const auto put = [&](const char* label, u64 pages) {
+            format_to(sink, "{}:\t{:8} kB\n", label, pages * kPageKib);
+        };
         put("VmSize", facts.space.virtual_pages);
         put("VmRSS", facts.space.resident_pages);
         put("VmData", facts.space.data_pages);
@@ -251,10 +251,10 @@ Result<> put_maps(TextSink& sink, const Subject& subject) {
                   vma.shared ? 's' : 'p', vma.source ? vma.offset : 0, source.device_major, source.device_minor,
                   source.inode);
         sink.put(text.view());
-        const char* name = vma.source                              ? ""
-                           : vma.contains(layout.stack_start)      ? "[stack]"
-                           : vma.contains(layout.heap_start)       ? "[heap]"
-                                                                   : nullptr;
+        const char* name = vma.source                         ? ""
+                           : vma.contains(layout.stack_start) ? "[stack]"
+                           : vma.contains(layout.heap_start)  ? "[heap]"
+                                                              : nullptr;
         if (name != nullptr) {  // names begin in the same column
             for (usize column = text.view().size(); column < 73; ++column) sink.put(" ");
             if (vma.source)

@@ -12,8 +12,8 @@
 #include "kernel/core/percpu.hpp"
 #include "kernel/core/uts.hpp"
 #include "kernel/fs/procfs/nodes.hpp"
-#include "kernel/fs/vfs/dentry.hpp"
 #include "kernel/fs/procfs/procfs.hpp"
+#include "kernel/fs/vfs/dentry.hpp"
 #include "kernel/lib/parse.hpp"
 #include "kernel/mm/cache/page_cache.hpp"
 #include "kernel/mm/slab/slab.hpp"
@@ -29,9 +29,7 @@ constinit std::atomic<u8> g_exit_status{0};  // relaxed: one value
 
 }  // namespace
 
-u8 exit_status() {
-    return g_exit_status.load(std::memory_order_relaxed);
-}
+u8 exit_status() { return g_exit_status.load(std::memory_order_relaxed); }
 
 namespace proc {
 
@@ -96,8 +94,8 @@ void put_stat(TextSink& sink) {
         put_cpu_line(sink, sched::statistics(cpu));
     });
     const i64 boot_time = (time::wall_clock() - time::now()).raw / 1'000'000'000;
-    format_to(sink, "intr {}\nctxt {}\nbtime {}\nprocesses {}\nprocs_running {}\nprocs_blocked 0\n", interrupts, sum.switches,
-              boot_time, task::last_pid(), sum.runnable);
+    format_to(sink, "intr {}\nctxt {}\nbtime {}\nprocesses {}\nprocs_running {}\nprocs_blocked 0\n", interrupts,
+              sum.switches, boot_time, task::last_pid(), sum.runnable);
 }
 
 void put_interrupts(TextSink& sink) {
@@ -154,19 +152,18 @@ void put_filesystems(TextSink& sink) {
     for (const FileSystemType& type : file_system_types()) format_to(sink, "nodev\t{}\n", type.name);
 }
 
-void put_command_line(TextSink& sink) {
-    format_to(sink, "{}\n", arch::g_boot_info.command_line);
-}
+void put_command_line(TextSink& sink) { format_to(sink, "{}\n", arch::g_boot_info.command_line); }
 
 void put_slabinfo(TextSink& sink) {
-    sink.put("slabinfo - version: 2.1\n"
-             "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>"
-             " : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
+    sink.put(
+        "slabinfo - version: 2.1\n"
+        "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>"
+        " : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
     mm::for_each_slab(
         [](const mm::SlabStatistics& slab, void* argument) {
             format_to(*static_cast<TextSink*>(argument),
-                      "{:<17} {:6} {:6} {:6} {:4} {:4} : tunables    0    0    0 : slabdata {:6} {:6}      0\n", slab.name,
-                      slab.active_objects, slab.total_objects, slab.object_size, slab.objects_per_slab,
+                      "{:<17} {:6} {:6} {:6} {:4} {:4} : tunables    0    0    0 : slabdata {:6} {:6}      0\n",
+                      slab.name, slab.active_objects, slab.total_objects, slab.object_size, slab.objects_per_slab,
                       slab.frames_per_slab, slab.slabs, slab.slabs);
         },
         &sink);
@@ -201,8 +198,8 @@ void put_boot_id(TextSink& sink) {
         half.compare_exchange_strong(none, random | 1);
     }
     const u64 high = id[0], low = id[1];
-    format_to(sink, "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}\n", high >> 32, high >> 16 & 0xffff, high & 0xfff, low >> 48 & 0xfff,
-              low & 0xffff'ffff'ffff);
+    format_to(sink, "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}\n", high >> 32, high >> 16 & 0xffff, high & 0xfff,
+              low >> 48 & 0xfff, low & 0xffff'ffff'ffff);
 }
 
 Result<> store_exit_status(std::string_view text) {
@@ -228,18 +225,24 @@ template <auto kField> void put_name(TextSink& sink) {
     format_to(sink, "{}\n", names.*kField);
 }
 
-template <u64 kValue> void put_constant(TextSink& sink) {
-    format_to(sink, "{}\n", kValue);
-}
+template <u64 kValue> void put_constant(TextSink& sink) { format_to(sink, "{}\n", kValue); }
 
-constexpr Node file(const char* name, void (*generate)(TextSink&), u32 mode = 0444, Result<> (*store)(std::string_view) = nullptr) {
-    return {.name = name, .kind = InodeKind::Regular, .mode = mode, .generate = generate, .store = store, .children = {}};
+constexpr Node file(const char* name, void (*generate)(TextSink&), u32 mode = 0444,
+                    Result<> (*store)(std::string_view) = nullptr) {
+    return {
+        .name = name, .kind = InodeKind::Regular, .mode = mode, .generate = generate, .store = store, .children = {}};
 }
 constexpr Node directory(const char* name, std::span<const Node> children) {
-    return {.name = name, .kind = InodeKind::Directory, .mode = 0555, .generate = nullptr, .store = nullptr, .children = children};
+    return {.name = name,
+            .kind = InodeKind::Directory,
+            .mode = 0555,
+            .generate = nullptr,
+            .store = nullptr,
+            .children = children};
 }
 constexpr Node link(const char* name, void (*target)(TextSink&)) {
-    return {.name = name, .kind = InodeKind::Symlink, .mode = 0777, .generate = target, .store = nullptr, .children = {}};
+    return {
+        .name = name, .kind = InodeKind::Symlink, .mode = 0777, .generate = target, .store = nullptr, .children = {}};
 }
 
 using abi::Utsname;
@@ -259,14 +262,16 @@ constexpr Node kFsNodes[] = {file("nr_open", put_constant<FdTable::kHardLimit>)}
 constexpr Node kVmNodes[] = {file("overcommit_memory", put_constant<1>)};
 constexpr Node kSysNodes[] = {directory("kernel", kKernelNodes), directory("fs", kFsNodes), directory("vm", kVmNodes)};
 constexpr Node kHeddleNodes[] = {
-    file("exit_status", [](TextSink& sink) { format_to(sink, "{}\n", exit_status()); }, 0644, store_exit_status),
+    file(
+        "exit_status", [](TextSink& sink) { format_to(sink, "{}\n", exit_status()); }, 0644, store_exit_status),
     file("resources", put_resources)};
 
 constexpr Node kRootNodes[] = {
     link("self", [](TextSink& sink) { format_to(sink, "{}", task::current_process().pid()); }),
-    link("thread-self", [](TextSink& sink) {
-        format_to(sink, "{}/task/{}", task::current_process().pid(), task::current_thread().number());
-    }),
+    link("thread-self",
+         [](TextSink& sink) {
+             format_to(sink, "{}/task/{}", task::current_process().pid(), task::current_thread().number());
+         }),
     link("mounts", [](TextSink& sink) { sink.put("self/mounts"); }),
     file("buddyinfo", put_buddyinfo),
     file("cmdline", put_command_line),
@@ -277,7 +282,8 @@ constexpr Node kRootNodes[] = {
     file("meminfo", put_meminfo),
     file("slabinfo", put_slabinfo, 0400),
     file("stat", put_stat),
-    file("sysrq-trigger", [](TextSink&) {}, 0200, store_sysrq),
+    file(
+        "sysrq-trigger", [](TextSink&) {}, 0200, store_sysrq),
     file("uptime", put_uptime),
     file("version", put_version),
     directory("sys", kSysNodes),
@@ -286,9 +292,7 @@ constexpr Node kRootNodes[] = {
 
 }  // namespace
 
-std::span<const Node> root_nodes() {
-    return kRootNodes;
-}
+std::span<const Node> root_nodes() { return kRootNodes; }
 
 }  // namespace proc
 }  // namespace hd::fs

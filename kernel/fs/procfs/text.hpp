@@ -34,7 +34,8 @@ private:
 
 class GeneratedInode : public Inode {
 public:
-    GeneratedInode(FileSystem& owner, u32 mode_in, u64 number_in) : Inode(owner, InodeKind::Regular, mode_in, number_in) {}
+    GeneratedInode(FileSystem& owner, u32 mode_in, u64 number_in)
+        : Inode(owner, InodeKind::Regular, mode_in, number_in) {}
     // The caller holds `lock`. An error is read(2)'s.
     virtual Result<> generate(TextSink& sink) = 0;
     // What a write(2) wrote, cut to 255 bytes and without the newline at its end. The caller holds `lock`.

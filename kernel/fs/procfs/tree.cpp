@@ -12,12 +12,11 @@ namespace hd::fs::proc {
 namespace {
 
 constexpr u64 kRootNumber = 1;
-constexpr u64 kFirstProcess = 256;  // positions in the root directory: the table first, then a process at 256 + pid (Linux)
+constexpr u64 kFirstProcess =
+    256;  // positions in the root directory: the table first, then a process at 256 + pid (Linux)
 
 // A number that no other node has, and the same each time: where the node is. Processes' numbers are larger.
-u64 number_of(const Node& node) {
-    return reinterpret_cast<u64>(&node) & 0xffff'ffff;
-}
+u64 number_of(const Node& node) { return reinterpret_cast<u64>(&node) & 0xffff'ffff; }
 
 class NodeFile final : public GeneratedInode {
 public:

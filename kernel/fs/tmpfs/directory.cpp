@@ -97,8 +97,8 @@ Result<InodeRef> TmpfsDirectory::lookup(std::string_view name) {
     return found->inode;
 }
 
-Result<InodeRef> TmpfsDirectory::create(std::string_view name, InodeKind kind_wanted, u32 mode_wanted, u64 device_wanted,
-                                        const Credentials& by) {
+Result<InodeRef> TmpfsDirectory::create(std::string_view name, InodeKind kind_wanted, u32 mode_wanted,
+                                        u64 device_wanted, const Credentials& by) {
     auto& system = static_cast<TmpfsSystem&>(file_system);
     InodeRef inode = TRY(system.make_inode(kind_wanted, mode_wanted, device_wanted, *this, by));
     TRY(add(name, inode));
@@ -138,8 +138,8 @@ Result<> TmpfsDirectory::rmdir(std::string_view name, Inode& target) {
     return {};
 }
 
-Result<> TmpfsDirectory::rename(std::string_view old_name, Inode& moved, Inode& new_directory, std::string_view new_name,
-                                Inode* replaced) NO_THREAD_SAFETY_ANALYSIS {
+Result<> TmpfsDirectory::rename(std::string_view old_name, Inode& moved, Inode& new_directory,
+                                std::string_view new_name, Inode* replaced) NO_THREAD_SAFETY_ANALYSIS {
     auto& to = static_cast<TmpfsDirectory&>(new_directory);
     if (replaced == nullptr) {
         TRY(to.add(new_name, InodeRef(&moved)));

@@ -14,14 +14,17 @@ namespace hd::fs {
 
 class TmpfsDirectory final : public Inode {
 public:
-    TmpfsDirectory(FileSystem& owner, u32 mode_in, u64 number_in) : Inode(owner, InodeKind::Directory, mode_in, number_in) {
+    TmpfsDirectory(FileSystem& owner, u32 mode_in, u64 number_in)
+        : Inode(owner, InodeKind::Directory, mode_in, number_in) {
         links = 2;
     }
     ~TmpfsDirectory() override;
 
     Result<InodeRef> lookup(std::string_view name) REQUIRES(lock) override;
-    Result<InodeRef> create(std::string_view name, InodeKind kind, u32 mode, u64 device, const Credentials& by) REQUIRES(lock) override;
-    Result<InodeRef> symlink(std::string_view name, std::string_view target, const Credentials& by) REQUIRES(lock) override;
+    Result<InodeRef> create(std::string_view name, InodeKind kind, u32 mode, u64 device, const Credentials& by)
+        REQUIRES(lock) override;
+    Result<InodeRef> symlink(std::string_view name, std::string_view target, const Credentials& by)
+        REQUIRES(lock) override;
     Result<> link(std::string_view name, Inode& target) REQUIRES(lock) override;
     Result<> unlink(std::string_view name, Inode& target) REQUIRES(lock) override;
     Result<> rmdir(std::string_view name, Inode& target) REQUIRES(lock) override;
@@ -48,9 +51,9 @@ private:
         const u64& operator()(const Entry& entry) const { return entry.position; }
     };
     template <auto Hook, class Key>
-    using Tree = boost::intrusive::set<
-        Entry, boost::intrusive::member_hook<Entry, boost::intrusive::set_member_hook<>, Hook>,
-        boost::intrusive::key_of_value<Key>, boost::intrusive::constant_time_size<false>>;
+    using Tree =
+        boost::intrusive::set<Entry, boost::intrusive::member_hook<Entry, boost::intrusive::set_member_hook<>, Hook>,
+                              boost::intrusive::key_of_value<Key>, boost::intrusive::constant_time_size<false>>;
 
     static constexpr u32 kDead = ~u32{0};
 

@@ -7,15 +7,11 @@ namespace hd::fs {
 
 namespace {
 
-constexpr u64 pages_of(u64 bytes) {
-    return (bytes + mm::kPageSize - 1) / mm::kPageSize;
-}
+constexpr u64 pages_of(u64 bytes) { return (bytes + mm::kPageSize - 1) / mm::kPageSize; }
 
 }  // namespace
 
-TmpfsFile::~TmpfsFile() {
-    system().uncharge_pages(charged_.load(std::memory_order_relaxed));
-}
+TmpfsFile::~TmpfsFile() { system().uncharge_pages(charged_.load(std::memory_order_relaxed)); }
 
 Result<mm::FrameRef> TmpfsFile::find_or_add(u64 index) {
     if (mm::FrameRef found = pages_.find(index)) return found;
@@ -34,9 +30,7 @@ Result<mm::FrameRef> TmpfsFile::page(u64 index, mm::PageUse use) {
     return frame;
 }
 
-Result<mm::FrameRef> TmpfsFile::page_for_write(u64 index) {
-    return find_or_add(index);
-}
+Result<mm::FrameRef> TmpfsFile::page_for_write(u64 index) { return find_or_add(index); }
 
 void TmpfsFile::extend(u64 wanted) {
     if (wanted > size()) set_size(wanted);

@@ -43,7 +43,10 @@ Result<TmpfsSystem::Options> TmpfsSystem::parse_options(std::string_view text) {
             options.limit_pages = TRY(parse_pages(value));
             continue;
         }
-        u32* const field = name == "mode" ? &options.mode : name == "uid" ? &options.uid : name == "gid" ? &options.gid : nullptr;
+        u32* const field = name == "mode"  ? &options.mode
+                           : name == "uid" ? &options.uid
+                           : name == "gid" ? &options.gid
+                                           : nullptr;
         const auto number = take_number(value, name == "mode" ? 8 : 10);
         if (field == nullptr || !number || !value.empty() || *number > ~u32{0}) return fail(Errno::kEINVAL);
         *field = static_cast<u32>(*number);
@@ -93,9 +96,7 @@ Result<> TmpfsSystem::charge_page() {
     return fail(Errno::kENOSPC);
 }
 
-void TmpfsSystem::uncharge_pages(u64 count) {
-    used_pages_.fetch_sub(count, std::memory_order_relaxed);
-}
+void TmpfsSystem::uncharge_pages(u64 count) { used_pages_.fetch_sub(count, std::memory_order_relaxed); }
 
 void TmpfsSystem::fill_statfs(abi::Statfs& statfs) const {
     const u64 used = used_pages_.load(std::memory_order_relaxed);
@@ -124,8 +125,6 @@ Result<usize> TmpfsSymlink::read_link(std::span<char> buffer) {
     return size;
 }
 
-void tmpfs_init() {
-    register_file_system({"tmpfs", TmpfsSystem::make});
-}
+void tmpfs_init() { register_file_system({"tmpfs", TmpfsSystem::make}); }
 
 }  // namespace hd::fs

@@ -84,9 +84,7 @@ void Dentry::source_path(TextSink& sink) const {
 
 // ---- the cache
 
-DentryRef DentryCache::find(Dentry& directory, std::string_view name) {
-    return find(directory, name, hash_of(name));
-}
+DentryRef DentryCache::find(Dentry& directory, std::string_view name) { return find(directory, name, hash_of(name)); }
 
 DentryRef DentryCache::find(Dentry& directory, std::string_view name, u64 hash) {
     Bucket& bucket = bucket_of(&directory, hash);
@@ -202,8 +200,6 @@ void DentryCache::drop_unused() {
     }
 }
 
-u64 DentryCache::size() {
-    return g_cached.load(std::memory_order_relaxed);
-}
+u64 DentryCache::size() { return g_cached.load(std::memory_order_relaxed); }
 
 }  // namespace hd::fs

@@ -60,10 +60,10 @@ private:
     Dentry* next_ = nullptr;  // in the bucket's chain
     char* name_ = inline_name_;
     u8 name_size_ = 0;
-    bool hashed_ = false;     // guarded by the bucket's lock
+    bool hashed_ = false;  // guarded by the bucket's lock
     std::atomic<bool> unlinked_{false};
     std::atomic<Dentry*> mounted_{nullptr};  // the root of what is mounted here, which the Mount owns
-    Mount* mount_ = nullptr;  // of a mounted root: what it is the root of
+    Mount* mount_ = nullptr;                 // of a mounted root: what it is the root of
     char inline_name_[kInlineName];
 };
 
@@ -81,8 +81,9 @@ public:
     static Result<DentryRef> find_or_load(Dentry& directory, std::string_view name);
 
     // For whoever changes a directory; the caller holds directory.inode->lock.
-    static Result<DentryRef> insert(Dentry& directory, std::string_view name, InodeRef inode);  // `name` is not cached. ENOMEM
-    static void remove(Dentry& dentry);  // the name is gone: unlink, rmdir, replaced by rename
+    static Result<DentryRef> insert(Dentry& directory, std::string_view name,
+                                    InodeRef inode);  // `name` is not cached. ENOMEM
+    static void remove(Dentry& dentry);               // the name is gone: unlink, rmdir, replaced by rename
     // rename(2): memory for the new name first, then what cannot fail. Both directories are locked.
     static Result<std::unique_ptr<char[]>> reserve_name(std::string_view name);  // ENOMEM
     static void move(Dentry& dentry, Dentry& directory, std::string_view name, std::unique_ptr<char[]> storage);

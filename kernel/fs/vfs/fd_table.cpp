@@ -10,9 +10,7 @@ namespace hd::fs {
 
 namespace {
 
-constexpr u64 bit(u32 fd) {
-    return u64{1} << fd % 64;
-}
+constexpr u64 bit(u32 fd) { return u64{1} << fd % 64; }
 
 // The lowest number >= from whose bit is `wanted`, or `end`.
 u32 find_bit(const u64* bits, u32 from, u32 end, bool wanted) {
@@ -26,9 +24,7 @@ u32 find_bit(const u64* bits, u32 from, u32 end, bool wanted) {
 
 }  // namespace
 
-Result<RefPtr<FdTable>> FdTable::create() {
-    return mm::make_ref<FdTable>();
-}
+Result<RefPtr<FdTable>> FdTable::create() { return mm::make_ref<FdTable>(); }
 
 FdTable::~FdTable() {
     for (u32 fd = find_bit(used_, 0, capacity_, true); fd < capacity_; fd = find_bit(used_, fd + 1, capacity_, true))
@@ -44,7 +40,8 @@ Result<RefPtr<FdTable>> FdTable::copy() {
             core::LockGuard guard(lock_);
             needed = capacity_;
             if (table->capacity_ >= needed) {
-                for (u32 fd = find_bit(used_, 0, needed, true); fd < needed; fd = find_bit(used_, fd + 1, needed, true)) {
+                for (u32 fd = find_bit(used_, 0, needed, true); fd < needed;
+                     fd = find_bit(used_, fd + 1, needed, true)) {
                     files_[fd]->ref();
                     table->files_[fd] = files_[fd];
                 }

@@ -31,7 +31,7 @@ public:
     // The lowest free descriptor >= `from`. EMFILE at `limit` (RLIMIT_NOFILE), ENOMEM.
     Result<int> install(FileRef file, bool close_on_exec, int from, u32 limit);
     Result<> install_at(int fd, FileRef file, bool close_on_exec, u32 limit);  // dup2: closes what was there. EBADF
-    Result<> close(int fd);  // EBADF
+    Result<> close(int fd);                                                    // EBADF
     void close_range(u32 first, u32 last, bool only_set_cloexec);
     void close_on_exec();  // execve(2)
     Result<bool> cloexec(int fd);

@@ -13,8 +13,7 @@ namespace hd::fs {
 namespace {
 
 // What decides about a path's meaning only while it is opened is no status of the file.
-constexpr u32 kOpenOnly =
-    abi::kO_CREAT | abi::kO_EXCL | abi::kO_NOCTTY | abi::kO_TRUNC | abi::kO_CLOEXEC;
+constexpr u32 kOpenOnly = abi::kO_CREAT | abi::kO_EXCL | abi::kO_NOCTTY | abi::kO_TRUNC | abi::kO_CLOEXEC;
 
 // read(2) and write(2) report an error only if nothing was moved before it.
 Result<u64> moved_or(u64 moved, Errno error) {
@@ -138,9 +137,7 @@ Result<u64> File::seek(i64 offset, int whence) {
     return position;
 }
 
-Result<u64> File::ioctl(u32, u64) {
-    return fail(Errno::kENOTTY);
-}
+Result<u64> File::ioctl(u32, u64) { return fail(Errno::kENOTTY); }
 
 u32 File::poll(PollTable*) {
     return kPOLLIN | kPOLLOUT;  // poll(2): regular files are always ready

@@ -49,7 +49,7 @@ public:
     // checked readable() or writable().
     virtual Result<u64> read_at(IoBuffer& buffer, u64 offset);
     virtual Result<u64> write_at(IoBuffer& buffer, u64 offset, bool append);  // append: at the end instead
-    virtual bool seekable() const { return true; }  // false: ESPIPE, and offset is not used
+    virtual bool seekable() const { return true; }                            // false: ESPIPE, and offset is not used
     virtual Result<u64> seek(i64 offset, int whence);
     virtual Result<u64> ioctl(u32 request, u64 argument);  // ENOTTY
     // What is possible now; registers with `table` if it is not null.

@@ -37,13 +37,9 @@ FileSystem::FileSystem(const char* type_in)
     : type(type_in), device_minor(g_last_minor.fetch_add(1, std::memory_order_relaxed) + 1) {  // only distinct
 }
 
-void register_file_system(const FileSystemType& type) {
-    g_types.add(type);
-}
+void register_file_system(const FileSystemType& type) { g_types.add(type); }
 
-std::span<const FileSystemType> file_system_types() {
-    return g_types.all();
-}
+std::span<const FileSystemType> file_system_types() { return g_types.all(); }
 
 const FileSystemType* find_file_system(std::string_view name) {
     for (const FileSystemType& type : g_types.all())
@@ -51,9 +47,7 @@ const FileSystemType* find_file_system(std::string_view name) {
     return nullptr;
 }
 
-void register_character_device(u64 device, DeviceOpener opener) {
-    g_drivers.add({device, opener});
-}
+void register_character_device(u64 device, DeviceOpener opener) { g_drivers.add({device, opener}); }
 
 Result<FileRef> open_character_device(InodeRef inode, DentryRef dentry, u32 flags) {
     if ((inode->file_system.flags.load(std::memory_order_relaxed) & abi::kMS_NODEV) != 0) return fail(Errno::kEACCES);

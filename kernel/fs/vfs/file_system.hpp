@@ -14,8 +14,8 @@ public:
     explicit FileSystem(const char* type);
     virtual ~FileSystem() = default;
 
-    const char* const type;   // "tmpfs"; also the name of anonymous inodes: "pipe:[4711]"
-    const u32 device_minor;   // of st_dev; the major number is 0, as of everything without a disk
+    const char* const type;     // "tmpfs"; also the name of anonymous inodes: "pipe:[4711]"
+    const u32 device_minor;     // of st_dev; the major number is 0, as of everything without a disk
     std::atomic<u64> flags{0};  // MS_RDONLY, MS_NODEV, MS_NOEXEC, MS_NOSUID
 
     virtual Result<InodeRef> root() = 0;  // called once, by the mount

@@ -19,9 +19,9 @@ struct KindRow {
     u8 dirent;
 };
 constexpr KindRow kKinds[] = {
-    {InodeKind::Regular, abi::kS_IFREG, abi::kDT_REG},         {InodeKind::Directory, abi::kS_IFDIR, abi::kDT_DIR},
-    {InodeKind::Symlink, abi::kS_IFLNK, abi::kDT_LNK},         {InodeKind::CharacterDevice, abi::kS_IFCHR, abi::kDT_CHR},
-    {InodeKind::BlockDevice, abi::kS_IFBLK, abi::kDT_BLK},     {InodeKind::Fifo, abi::kS_IFIFO, abi::kDT_FIFO},
+    {InodeKind::Regular, abi::kS_IFREG, abi::kDT_REG},     {InodeKind::Directory, abi::kS_IFDIR, abi::kDT_DIR},
+    {InodeKind::Symlink, abi::kS_IFLNK, abi::kDT_LNK},     {InodeKind::CharacterDevice, abi::kS_IFCHR, abi::kDT_CHR},
+    {InodeKind::BlockDevice, abi::kS_IFBLK, abi::kDT_BLK}, {InodeKind::Fifo, abi::kS_IFIFO, abi::kDT_FIFO},
     {InodeKind::Socket, abi::kS_IFSOCK, abi::kDT_SOCK},
 };
 
@@ -33,9 +33,7 @@ constexpr core::Rank rank_of(InodeKind kind) {
 
 }  // namespace
 
-u32 file_type_bits(InodeKind kind) {
-    return kKinds[static_cast<usize>(kind)].mode;
-}
+u32 file_type_bits(InodeKind kind) { return kKinds[static_cast<usize>(kind)].mode; }
 
 std::optional<InodeKind> kind_of_mode(u32 mode) {
     for (const KindRow& row : kKinds)
@@ -43,13 +41,9 @@ std::optional<InodeKind> kind_of_mode(u32 mode) {
     return std::nullopt;
 }
 
-u8 dirent_type(InodeKind kind) {
-    return kKinds[static_cast<usize>(kind)].dirent;
-}
+u8 dirent_type(InodeKind kind) { return kKinds[static_cast<usize>(kind)].dirent; }
 
-abi::Timespec current_time() {
-    return abi::timespec_of(time::wall_clock());
-}
+abi::Timespec current_time() { return abi::timespec_of(time::wall_clock()); }
 
 bool Credentials::in_group(u32 wanted) const {
     return wanted == fsgid || std::find(groups, groups + group_count, wanted) != groups + group_count;
@@ -61,53 +55,26 @@ Inode::Inode(FileSystem& owner, InodeKind kind_in, u32 mode_in, u64 number_in)
     accessed = modified = changed = current_time();
 }
 
-Inode::~Inode() {
-    file_system.unref();
-}
+Inode::~Inode() { file_system.unref(); }
 
 // ---- what a file system does not have
 
-Result<InodeRef> Inode::lookup(std::string_view) {
-    return fail(Errno::kENOENT);
-}
+Result<InodeRef> Inode::lookup(std::string_view) { return fail(Errno::kENOENT); }
 Result<InodeRef> Inode::create(std::string_view, InodeKind, u32, u64, const Credentials&) {
     return fail(Errno::kEPERM);
 }
-Result<InodeRef> Inode::symlink(std::string_view, std::string_view, const Credentials&) {
-    return fail(Errno::kEPERM);
-}
-Result<> Inode::link(std::string_view, Inode&) {
-    return fail(Errno::kEPERM);
-}
-Result<> Inode::unlink(std::string_view, Inode&) {
-    return fail(Errno::kEPERM);
-}
-Result<> Inode::rmdir(std::string_view, Inode&) {
-    return fail(Errno::kEPERM);
-}
-Result<> Inode::rename(std::string_view, Inode&, Inode&, std::string_view, Inode*) {
-    return fail(Errno::kEPERM);
-}
-Result<> Inode::read_directory(u64, DirentSink&) {
-    return fail(Errno::kENOTDIR);
-}
-Result<usize> Inode::read_link(std::span<char>) {
-    return fail(Errno::kEINVAL);
-}
-Result<DentryRef> Inode::follow_magic() {
-    return DentryRef{};
-}
-Result<mm::FrameRef> Inode::page_for_write(u64) {
-    return fail(Errno::kEINVAL);
-}
-void Inode::extend(u64) {
-}
-Result<> Inode::truncate(u64) {
-    return fail(Errno::kEINVAL);
-}
-Result<mm::FrameRef> Inode::page(u64, mm::PageUse) {
-    return fail(Errno::kENODEV);
-}
+Result<InodeRef> Inode::symlink(std::string_view, std::string_view, const Credentials&) { return fail(Errno::kEPERM); }
+Result<> Inode::link(std::string_view, Inode&) { return fail(Errno::kEPERM); }
+Result<> Inode::unlink(std::string_view, Inode&) { return fail(Errno::kEPERM); }
+Result<> Inode::rmdir(std::string_view, Inode&) { return fail(Errno::kEPERM); }
+Result<> Inode::rename(std::string_view, Inode&, Inode&, std::string_view, Inode*) { return fail(Errno::kEPERM); }
+Result<> Inode::read_directory(u64, DirentSink&) { return fail(Errno::kENOTDIR); }
+Result<usize> Inode::read_link(std::span<char>) { return fail(Errno::kEINVAL); }
+Result<DentryRef> Inode::follow_magic() { return DentryRef{}; }
+Result<mm::FrameRef> Inode::page_for_write(u64) { return fail(Errno::kEINVAL); }
+void Inode::extend(u64) {}
+Result<> Inode::truncate(u64) { return fail(Errno::kEINVAL); }
+Result<mm::FrameRef> Inode::page(u64, mm::PageUse) { return fail(Errno::kENODEV); }
 
 Result<FileRef> Inode::open(DentryRef dentry, u32 flags) {
     switch (kind) {
@@ -148,9 +115,7 @@ void Inode::touch_modified() {
     access_stale.store(true, std::memory_order_relaxed);  // read by note_access(), which then takes the lock
 }
 
-void Inode::touch_changed() {
-    changed = current_time();
-}
+void Inode::touch_changed() { changed = current_time(); }
 
 void Inode::note_access() {
     if (!access_stale.load(std::memory_order_relaxed)) return;  // pairs with nothing: a hint
@@ -187,21 +152,15 @@ void Inode::fill_stat(abi::Stat& stat) {
     stat.st_ctim = changed;
 }
 
-mm::PageSource::Description Inode::describe_source() const {
-    return {0, file_system.device_minor, number};
-}
+mm::PageSource::Description Inode::describe_source() const { return {0, file_system.device_minor, number}; }
 
-void Inode::source_path(TextSink& sink) const {
-    format_to(sink, "{}:[{}]", file_system.type, number);
-}
+void Inode::source_path(TextSink& sink) const { format_to(sink, "{}:[{}]", file_system.type, number); }
 
 // ---- system calls
 
 namespace {
 
-bool owns(const Inode& inode, const Credentials& who) {
-    return who.is_root() || inode.uid == who.fsuid;
-}
+bool owns(const Inode& inode, const Credentials& who) { return who.is_root() || inode.uid == who.fsuid; }
 
 }  // namespace
 

@@ -58,7 +58,7 @@ public:
     std::atomic<u32> mode;  // permission bits with set-id and sticky, without the file type
     std::atomic<u32> uid{0}, gid{0};
     std::atomic<u32> links{1};  // of directories changed by whoever changes their parent, too
-    u64 device = 0;  // of a device file: makedev(major, minor); set at its creation
+    u64 device = 0;             // of a device file: makedev(major, minor); set at its creation
     abi::Timespec accessed GUARDED_BY(lock){}, modified GUARDED_BY(lock){}, changed GUARDED_BY(lock){};
     // The contents changed after `accessed`: the next read moves it on (Linux: relatime; here without the daily update).
     std::atomic<bool> access_stale{true};
@@ -69,7 +69,8 @@ public:
     virtual Result<InodeRef> lookup(std::string_view name) REQUIRES(lock);  // ENOENT
     virtual Result<InodeRef> create(std::string_view name, InodeKind kind, u32 mode, u64 device,
                                     const Credentials& by) REQUIRES(lock);  // EEXIST; ENOENT in a removed directory
-    virtual Result<InodeRef> symlink(std::string_view name, std::string_view target, const Credentials& by) REQUIRES(lock);
+    virtual Result<InodeRef> symlink(std::string_view name, std::string_view target, const Credentials& by)
+        REQUIRES(lock);
     virtual Result<> link(std::string_view name, Inode& target) REQUIRES(lock);
     virtual Result<> unlink(std::string_view name, Inode& target) REQUIRES(lock);  // not of directories
     // Nothing can be created in `target` afterwards, though the caller does not hold its lock. ENOTEMPTY.

@@ -47,13 +47,9 @@ Mount::Mount(RefPtr<FileSystem> file_system_in, DentryRef root_in, DentryRef poi
     source[size] = '\0';
 }
 
-core::Spinlock& MountTable::lock() {
-    return g_tree_lock;
-}
+core::Spinlock& MountTable::lock() { return g_tree_lock; }
 
-sync::Mutex& MountTable::move_lock() {
-    return g_move_lock;
-}
+sync::Mutex& MountTable::move_lock() { return g_move_lock; }
 
 Result<> MountTable::attach(RefPtr<FileSystem> file_system, DentryRef point, std::string_view source) {
     if (point && !point->inode->is_directory()) return fail(Errno::kENOTDIR);
@@ -89,7 +85,8 @@ Result<> MountTable::detach(DentryRef root, bool lazy) {
     core::LockGuard guard(g_tree_lock);
     if (root->mount_ == nullptr || !root->mount_->point) return fail(Errno::kEINVAL);
     for (const Mount* other = g_first; other != nullptr; other = other->next_)
-        if (other->point && &other->point->inode->file_system == root->mount_->file_system.get()) return fail(Errno::kEBUSY);
+        if (other->point && &other->point->inode->file_system == root->mount_->file_system.get())
+            return fail(Errno::kEBUSY);
     // The Mount's reference and the caller's. A new one could only come through the mount point, under this lock.
     if (!lazy && root->reference_count() != 2) return fail(Errno::kEBUSY);
     Mount** link = &g_first;
@@ -154,8 +151,6 @@ Result<std::string_view> path_of(const Dentry& dentry, const Dentry& root, std::
     return MountTable::path_of(dentry, root, buffer);
 }
 
-DentryRef root_dentry() {
-    return MountTable::root();
-}
+DentryRef root_dentry() { return MountTable::root(); }
 
 }  // namespace hd::fs

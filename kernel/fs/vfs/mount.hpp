@@ -18,7 +18,7 @@ public:
     const DentryRef root;
     const DentryRef point;  // null: the topmost
     const u32 id;
-    char source[64];        // what mount(2) called it
+    char source[64];  // what mount(2) called it
 
 private:
     friend class MountTable;

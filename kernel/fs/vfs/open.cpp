@@ -69,7 +69,8 @@ Result<FileRef> open_dentry(DentryRef dentry, u32 flags, const Credentials& who)
     if ((flags & abi::kO_PATH) != 0) return mm::make_ref<File>(dentry->inode, dentry, flags);
     if (inode.kind == InodeKind::Symlink) return fail(Errno::kELOOP);
     const u32 wanted = wanted_access(flags);
-    if (inode.is_directory() && ((wanted & kMayWrite) != 0 || (flags & abi::kO_CREAT) != 0)) return fail(Errno::kEISDIR);
+    if (inode.is_directory() && ((wanted & kMayWrite) != 0 || (flags & abi::kO_CREAT) != 0))
+        return fail(Errno::kEISDIR);
     TRY(inode.check_access(who, wanted));
     if ((flags & abi::kO_NOATIME) != 0 && !who.is_root() && who.fsuid != inode.uid) return fail(Errno::kEPERM);
     return open_checked(std::move(dentry), flags);

@@ -20,8 +20,10 @@ Result<DentryRef> find_entry(const Walker& walker) NO_THREAD_SAFETY_ANALYSIS {
 
 // May the last component be made in the locked directory? EEXIST comes before EACCES, as Linux has it.
 Result<> check_new(const Walker& walker) {
-    if (const auto found = find_entry(walker)) return fail(Errno::kEEXIST);
-    else if (found.error() != Errno::kENOENT) return fail(found.error());
+    if (const auto found = find_entry(walker))
+        return fail(Errno::kEEXIST);
+    else if (found.error() != Errno::kENOENT)
+        return fail(found.error());
     return walker.at()->inode->check_access(walker.who(), kMayWrite | kMayExecute);
 }
 
@@ -177,8 +179,8 @@ Result<> rename(const WalkStart& from, std::string_view old_path, const WalkStar
     return rename_locked(old_walker, new_walker, flags, moved, replaced);
 }
 
-Result<> mount(const WalkStart& start, std::string_view source, std::string_view target, std::string_view type, u64 flags,
-               std::string_view options) {
+Result<> mount(const WalkStart& start, std::string_view source, std::string_view target, std::string_view type,
+               u64 flags, std::string_view options) {
     constexpr u64 kKept = abi::kMS_RDONLY | abi::kMS_NOSUID | abi::kMS_NODEV | abi::kMS_NOEXEC;
     if (!start.who->is_root()) return fail(Errno::kEPERM);
     if ((flags & ~(kKept | abi::kMS_REMOUNT | abi::kMS_SILENT | abi::kMS_RELATIME)) != 0) return fail(Errno::kEINVAL);

@@ -31,9 +31,10 @@ Result<> link(const WalkStart& from, std::string_view old_path, FollowLast follo
 Result<> unlink(const WalkStart& start, std::string_view path);
 Result<> remove_directory(const WalkStart& start, std::string_view path);
 // flags: RENAME_NOREPLACE; EINVAL for the others.
-Result<> rename(const WalkStart& from, std::string_view old_path, const WalkStart& to, std::string_view new_path, u32 flags);
-Result<> mount(const WalkStart& start, std::string_view source, std::string_view target, std::string_view type, u64 flags,
-               std::string_view options = {});
+Result<> rename(const WalkStart& from, std::string_view old_path, const WalkStart& to, std::string_view new_path,
+                u32 flags);
+Result<> mount(const WalkStart& start, std::string_view source, std::string_view target, std::string_view type,
+               u64 flags, std::string_view options = {});
 Result<> unmount(const WalkStart& start, std::string_view target, u32 flags);
 
 // The absolute path of a dentry below `root`, into the end of `buffer` (getcwd(2)). ENAMETOOLONG; an unlinked one gets

@@ -124,7 +124,9 @@ Result<> AddressSpace::drop_pages_locked(VirtAddr begin, VirtAddr end) {
     // Ranges that are still in the set may lie inside [begin, end) itself (discard): then nothing around is free.
     const bool inside = below != nullptr && below->end > begin;
     const VirtAddr floor = inside ? begin : below != nullptr ? below->end : VirtAddr{0};
-    const VirtAddr ceiling = inside ? end : above != nullptr ? above->begin : arch::kUserEnd.align_up(arch::span_of_level(1));
+    const VirtAddr ceiling = inside             ? end
+                             : above != nullptr ? above->begin
+                                                : arch::kUserEnd.align_up(arch::span_of_level(1));
     PageTable::Gather gone(table_, PageTable::Gather::Space::Live);
     return table_.drop(begin, end, floor, ceiling, gone);
 }
@@ -135,8 +137,7 @@ Result<> AddressSpace::unmap_locked(VirtAddr begin, VirtAddr end, VmaSet& gone) 
     TRY(vmas_.split_at(end));
     vmas_.extract(begin, end, [&](std::unique_ptr<Vma> vma) { gone.insert(std::move(vma)); });
     const Result<> dropped = drop_pages_locked(begin, end);
-    if (!dropped)
-        gone.extract(begin, end, [&](std::unique_ptr<Vma> vma) { vmas_.insert(std::move(vma)); });
+    if (!dropped) gone.extract(begin, end, [&](std::unique_ptr<Vma> vma) { vmas_.insert(std::move(vma)); });
     return dropped;
 }
 
@@ -368,8 +369,6 @@ void AddressSpace::activate(CpuId cpu) {
     arch::set_page_table(table_.root());
 }
 
-void AddressSpace::deactivate(CpuId cpu) {
-    table_.active_cpus().remove(cpu);
-}
+void AddressSpace::deactivate(CpuId cpu) { table_.active_cpus().remove(cpu); }
 
 }  // namespace hd::mm

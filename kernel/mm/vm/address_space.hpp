@@ -26,10 +26,10 @@ struct MapRequest {
     bool shared = false;
     bool grows_down = false;
     bool populate = false;
-    bool no_reserve = false;  // the caller knows that it will not touch it all
-    PageSource* source = nullptr;   // nullptr: anonymous
-    u64 offset = 0;                 // bytes into the source, page-aligned
-    u64 source_end = ~u64{0};       // exec: bytes of the source from here on read as zero (the tail of a data segment)
+    bool no_reserve = false;       // the caller knows that it will not touch it all
+    PageSource* source = nullptr;  // nullptr: anonymous
+    u64 offset = 0;                // bytes into the source, page-aligned
+    u64 source_end = ~u64{0};      // exec: bytes of the source from here on read as zero (the tail of a data segment)
 };
 
 // What lies behind an address, the same for everybody who can see it: a place in a shared object, or an address of one space.
@@ -44,7 +44,13 @@ struct FaultAccess {
     bool write = false, execute = false;
 };
 
-enum class FaultResult : u8 { Done, BadAddress /* SEGV_MAPERR */, BadAccess /* SEGV_ACCERR */, PastEnd /* SIGBUS */, OutOfMemory };
+enum class FaultResult : u8 {
+    Done,
+    BadAddress /* SEGV_MAPERR */,
+    BadAccess /* SEGV_ACCERR */,
+    PastEnd /* SIGBUS */,
+    OutOfMemory
+};
 
 // Numbers for /proc/PID/{stat,statm,status}, in pages.
 struct SpaceStatistics {
@@ -111,7 +117,8 @@ private:
     // fault.cpp
     FaultResult fault_in(Vma& vma, VirtAddr page, FaultAccess access) REQUIRES_SHARED(lock_);
     FaultResult first_touch(Vma& vma, VirtAddr page, FaultAccess access, LeafTable table) REQUIRES_SHARED(lock_);
-    FaultResult first_touch_of_file(Vma& vma, VirtAddr page, FaultAccess access, LeafTable table) REQUIRES_SHARED(lock_);
+    FaultResult first_touch_of_file(Vma& vma, VirtAddr page, FaultAccess access, LeafTable table)
+        REQUIRES_SHARED(lock_);
     FaultResult write_to_read_only(Vma& vma, VirtAddr page, LeafTable table) REQUIRES_SHARED(lock_);
     void map_around(Vma& vma, VirtAddr page, LeafTable table) REQUIRES_SHARED(lock_);
     bool enter(LeafTable table, VirtAddr page, Frame& frame, const Vma& vma, bool writable);

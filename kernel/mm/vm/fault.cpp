@@ -33,8 +33,7 @@ bool allows(const Vma& vma, FaultAccess access) {
 }
 
 Entry entry_for(const Frame& frame, const Vma& vma, bool writable) {
-    return Entry::page(phys_of(frame),
-                       {.write = writable, .execute = vma.protection.execute, .user = true});
+    return Entry::page(phys_of(frame), {.write = writable, .execute = vma.protection.execute, .user = true});
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "kernel/core/held_locks.hpp"
 #include "kernel/core/context.hpp"
+#include "kernel/core/held_locks.hpp"
 
 namespace hd::mm {
 
@@ -14,24 +14,16 @@ constexpr u64 kLeafSpan = arch::span_of_level(1);
 
 // Entries are shared with the CPUs' page walkers, so each access is one whole word. Acquire and release pair among the
 // threads that fill tables in: who sees a new table sees it zeroed.
-Entry load_entry(Entry* slot) {
-    return Entry{std::atomic_ref(slot->raw).load(std::memory_order_acquire)};
-}
-void store_entry(Entry* slot, Entry entry) {
-    std::atomic_ref(slot->raw).store(entry.raw, std::memory_order_release);
-}
+Entry load_entry(Entry* slot) { return Entry{std::atomic_ref(slot->raw).load(std::memory_order_acquire)}; }
+void store_entry(Entry* slot, Entry entry) { std::atomic_ref(slot->raw).store(entry.raw, std::memory_order_release); }
 bool replace_entry(Entry* slot, Entry expected, Entry desired) {
     return std::atomic_ref(slot->raw).compare_exchange_strong(expected.raw, desired.raw, std::memory_order_acq_rel);
 }
 
 // Upper tables count their entries in owner_data; several threads may fill one in at the same time.
-std::atomic_ref<u64> entry_count(Entry* slot) {
-    return std::atomic_ref(frame_of_direct_map(slot).owner_data);
-}
+std::atomic_ref<u64> entry_count(Entry* slot) { return std::atomic_ref(frame_of_direct_map(slot).owner_data); }
 
-bool has_reference(Entry entry) {
-    return entry.address() != phys_of(zero_frame());
-}
+bool has_reference(Entry entry) { return entry.address() != phys_of(zero_frame()); }
 
 // Gives up one reference to a last-level table, and with the last one the table's references to its pages.
 void put_leaf_table(Frame& frame) {
@@ -81,9 +73,7 @@ void copy_entries(LeafTable from, LeafTable to) {
 
 }  // namespace
 
-Entry LeafTable::load(u32 index) const {
-    return load_entry(reinterpret_cast<Entry*>(bytes_of(*frame_)) + index);
-}
+Entry LeafTable::load(u32 index) const { return load_entry(reinterpret_cast<Entry*>(bytes_of(*frame_)) + index); }
 
 void LeafTable::store(u32 index, Entry entry) const {
     Entry* slot = reinterpret_cast<Entry*>(bytes_of(*frame_)) + index;

@@ -117,7 +117,7 @@ public:
 
 private:
     static Entry* entries_of(Entry entry) { return static_cast<Entry*>(direct_map(entry.address())); }
-    Entry* level1_slot(VirtAddr address) const;          // nullptr: no table above
+    Entry* level1_slot(VirtAddr address) const;  // nullptr: no table above
     Result<Entry*> level1_slot_or_make(VirtAddr address);
     Result<LeafTable> unshare(Entry* slot, Entry seen);
     void release_upper(VirtAddr address, Entry* slot, Gather& gone);

@@ -52,12 +52,8 @@ void PageTable::flush_range(VirtAddr begin, VirtAddr end) {
     if (!others.empty()) core::call_on(others, flush_here, &range);
 }
 
-void PageTable::flush_page(VirtAddr page) {
-    flush_range(page, page + kPageSize);
-}
+void PageTable::flush_page(VirtAddr page) { flush_range(page, page + kPageSize); }
 
-void PageTable::flush_all() {
-    flush_range(VirtAddr{0}, arch::kUserEnd);
-}
+void PageTable::flush_all() { flush_range(VirtAddr{0}, arch::kUserEnd); }
 
 }  // namespace hd::mm

@@ -55,7 +55,9 @@ struct UserBuffer {
     u64 address = 0;
     u64 size = 0;
     // Copies, or EFAULT. What lies before the fault may have been copied.
-    Result<> write(u64 offset, std::span<const u8> from) const { return copy_to_user(address + offset, from.data(), from.size()); }
+    Result<> write(u64 offset, std::span<const u8> from) const {
+        return copy_to_user(address + offset, from.data(), from.size());
+    }
     Result<> read(u64 offset, std::span<u8> to) const { return copy_from_user(to.data(), address + offset, to.size()); }
 };
 

@@ -49,11 +49,11 @@ struct Vma : CachedBy<Vma> {
     boost::intrusive::set_member_hook<> link;
     VirtAddr begin{}, end{};  // end exclusive
     Protection protection{};
-    bool shared = false;      // writes go to the source and are seen by every mapping of it
-    bool grows_down = false;  // a stack
-    SourceRef source;         // empty: anonymous memory
-    u64 offset = 0;           // of `begin` in the source, bytes
-    u64 source_end = ~u64{0}; // bytes of the source from here on read as zero
+    bool shared = false;       // writes go to the source and are seen by every mapping of it
+    bool grows_down = false;   // a stack
+    SourceRef source;          // empty: anonymous memory
+    u64 offset = 0;            // of `begin` in the source, bytes
+    u64 source_end = ~u64{0};  // bytes of the source from here on read as zero
 
     u64 size() const { return end - begin; }
     bool contains(VirtAddr address) const { return begin <= address && address < end; }
@@ -72,9 +72,9 @@ public:
         using type = VirtAddr;
         VirtAddr operator()(const Vma& vma) const { return vma.begin; }
     };
-    using Tree = boost::intrusive::set<
-        Vma, boost::intrusive::member_hook<Vma, boost::intrusive::set_member_hook<>, &Vma::link>,
-        boost::intrusive::key_of_value<ByBegin>>;
+    using Tree =
+        boost::intrusive::set<Vma, boost::intrusive::member_hook<Vma, boost::intrusive::set_member_hook<>, &Vma::link>,
+                              boost::intrusive::key_of_value<ByBegin>>;
     using iterator = Tree::iterator;
 
     iterator begin() { return tree_.begin(); }

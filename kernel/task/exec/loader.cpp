@@ -15,8 +15,8 @@ namespace hd::task {
 namespace {
 
 constexpr u64 kPieBase = 0x5555'5555'4000;  // where Linux puts position-independent programs without randomisation
-constexpr u32 kMaxScripts = 5;  // what Linux does; execve(2) says four
-constexpr usize kHeadSize = 256;  // Linux: BINPRM_BUF_SIZE
+constexpr u32 kMaxScripts = 5;              // what Linux does; execve(2) says four
+constexpr usize kHeadSize = 256;            // Linux: BINPRM_BUF_SIZE
 
 ElfLimits limits() { return {arch::elf_platform().machine, mm::kUserBegin.raw, arch::kUserEnd.raw, mm::kPageSize}; }
 

@@ -13,33 +13,33 @@ HD_SIMULATOR void point() { hd::fake::atomic_point(); }
 #pragma GCC diagnostic ignored "-Wmissing-declarations"
 extern "C" {
 
-#define HD_FETCH(bits, T, name, builtin)                                               \
-    HD_SIMULATOR T __tsan_atomic##bits##_##name(volatile void* place, T value, int) {  \
-        point();                                                                       \
-        return builtin(static_cast<volatile T*>(place), value, __ATOMIC_SEQ_CST);      \
+#define HD_FETCH(bits, T, name, builtin)                                              \
+    HD_SIMULATOR T __tsan_atomic##bits##_##name(volatile void* place, T value, int) { \
+        point();                                                                      \
+        return builtin(static_cast<volatile T*>(place), value, __ATOMIC_SEQ_CST);     \
     }
-#define HD_EXCHANGE(bits, T, name)                                                                                  \
-    HD_SIMULATOR bool __tsan_atomic##bits##_##name(volatile void* place, void* expected, T desired, int, int) {     \
-        point();                                                                                                    \
-        return __atomic_compare_exchange_n(static_cast<volatile T*>(place), static_cast<T*>(expected), desired,     \
-                                           false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                              \
+#define HD_EXCHANGE(bits, T, name)                                                                                     \
+    HD_SIMULATOR bool __tsan_atomic##bits##_##name(volatile void* place, void* expected, T desired, int, int) {        \
+        point();                                                                                                       \
+        return __atomic_compare_exchange_n(static_cast<volatile T*>(place), static_cast<T*>(expected), desired, false, \
+                                           __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                                        \
     }
-#define HD_ATOMIC(bits, T)                                                                     \
-    HD_SIMULATOR T __tsan_atomic##bits##_load(const volatile void* place, int) {               \
-        point();                                                                               \
-        return __atomic_load_n(static_cast<const volatile T*>(place), __ATOMIC_SEQ_CST);       \
-    }                                                                                          \
-    HD_SIMULATOR void __tsan_atomic##bits##_store(volatile void* place, T value, int) {        \
-        point();                                                                               \
-        __atomic_store_n(static_cast<volatile T*>(place), value, __ATOMIC_SEQ_CST);            \
-    }                                                                                          \
-    HD_FETCH(bits, T, exchange, __atomic_exchange_n)                                           \
-    HD_FETCH(bits, T, fetch_add, __atomic_fetch_add)                                           \
-    HD_FETCH(bits, T, fetch_sub, __atomic_fetch_sub)                                           \
-    HD_FETCH(bits, T, fetch_and, __atomic_fetch_and)                                           \
-    HD_FETCH(bits, T, fetch_or, __atomic_fetch_or)                                             \
-    HD_FETCH(bits, T, fetch_xor, __atomic_fetch_xor)                                           \
-    HD_EXCHANGE(bits, T, compare_exchange_strong)                                              \
+#define HD_ATOMIC(bits, T)                                                               \
+    HD_SIMULATOR T __tsan_atomic##bits##_load(const volatile void* place, int) {         \
+        point();                                                                         \
+        return __atomic_load_n(static_cast<const volatile T*>(place), __ATOMIC_SEQ_CST); \
+    }                                                                                    \
+    HD_SIMULATOR void __tsan_atomic##bits##_store(volatile void* place, T value, int) {  \
+        point();                                                                         \
+        __atomic_store_n(static_cast<volatile T*>(place), value, __ATOMIC_SEQ_CST);      \
+    }                                                                                    \
+    HD_FETCH(bits, T, exchange, __atomic_exchange_n)                                     \
+    HD_FETCH(bits, T, fetch_add, __atomic_fetch_add)                                     \
+    HD_FETCH(bits, T, fetch_sub, __atomic_fetch_sub)                                     \
+    HD_FETCH(bits, T, fetch_and, __atomic_fetch_and)                                     \
+    HD_FETCH(bits, T, fetch_or, __atomic_fetch_or)                                       \
+    HD_FETCH(bits, T, fetch_xor, __atomic_fetch_xor)                                     \
+    HD_EXCHANGE(bits, T, compare_exchange_strong)                                        \
     HD_EXCHANGE(bits, T, compare_exchange_weak)
 HD_ATOMIC(8, unsigned char)
 HD_ATOMIC(16, unsigned short)
@@ -53,14 +53,14 @@ HD_SIMULATOR void __tsan_atomic_signal_fence(int) {}
 #define HD_IGNORE(name) \
     HD_SIMULATOR void __tsan_##name(void*) {}
 HD_IGNORE(func_entry)
-HD_IGNORE(read1) HD_IGNORE(read2) HD_IGNORE(read4) HD_IGNORE(read8) HD_IGNORE(read16)
-HD_IGNORE(write1) HD_IGNORE(write2) HD_IGNORE(write4) HD_IGNORE(write8) HD_IGNORE(write16)
-HD_IGNORE(unaligned_read2) HD_IGNORE(unaligned_read4) HD_IGNORE(unaligned_read8) HD_IGNORE(unaligned_read16)
-HD_IGNORE(unaligned_write2) HD_IGNORE(unaligned_write4) HD_IGNORE(unaligned_write8) HD_IGNORE(unaligned_write16)
-HD_IGNORE(volatile_read1) HD_IGNORE(volatile_read2) HD_IGNORE(volatile_read4) HD_IGNORE(volatile_read8)
-HD_IGNORE(volatile_write1) HD_IGNORE(volatile_write2) HD_IGNORE(volatile_write4) HD_IGNORE(volatile_write8)
-HD_IGNORE(vptr_read)
-HD_SIMULATOR void __tsan_init() {}
+HD_IGNORE(read1)
+HD_IGNORE(read2) HD_IGNORE(read4) HD_IGNORE(read8) HD_IGNORE(read16) HD_IGNORE(write1) HD_IGNORE(write2)
+    HD_IGNORE(write4) HD_IGNORE(write8) HD_IGNORE(write16) HD_IGNORE(unaligned_read2) HD_IGNORE(unaligned_read4)
+        HD_IGNORE(unaligned_read8) HD_IGNORE(unaligned_read16) HD_IGNORE(unaligned_write2) HD_IGNORE(unaligned_write4)
+            HD_IGNORE(unaligned_write8) HD_IGNORE(unaligned_write16) HD_IGNORE(volatile_read1) HD_IGNORE(volatile_read2)
+                HD_IGNORE(volatile_read4) HD_IGNORE(volatile_read8) HD_IGNORE(volatile_write1)
+                    HD_IGNORE(volatile_write2) HD_IGNORE(volatile_write4) HD_IGNORE(volatile_write8)
+                        HD_IGNORE(vptr_read) HD_SIMULATOR void __tsan_init() {}
 HD_SIMULATOR void __tsan_func_exit(void*) {}
 HD_SIMULATOR void __tsan_vptr_update(void*, void*) {}
 HD_SIMULATOR void __tsan_read_range(void*, long) {}

@@ -34,7 +34,8 @@ bool cpu_online(CpuId cpu) { return online_cpus().has(cpu); }
 
 bool panicking() { return false; }
 
-void panic_with(const arch::TrapFrame*, std::string_view format, std::span<const hd::detail::FormatArgument> arguments) {
+void panic_with(const arch::TrapFrame*, std::string_view format,
+                std::span<const hd::detail::FormatArgument> arguments) {
     char text[512];
     BufferSink sink(text);
     hd::detail::format_arguments(sink, format, arguments);

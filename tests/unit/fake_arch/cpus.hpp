@@ -21,13 +21,13 @@ struct Cpu {
 
     arch::CpuLocal local;
     bool irqs_on = true;
-    std::atomic<u32> pending{0};          // interrupts that wait: kReschedule, kCallFunction
+    std::atomic<u32> pending{0};  // interrupts that wait: kReschedule, kCallFunction
     i64 timer_deadline = INT64_MAX;
-    bool halted = false;                  // in halt_until_interrupt(): the explorer lets others run
-    Fiber* running = nullptr;             // the fiber of the thread that the CPU runs, under the explorer
+    bool halted = false;       // in halt_until_interrupt(): the explorer lets others run
+    Fiber* running = nullptr;  // the fiber of the thread that the CPU runs, under the explorer
     PhysAddr page_table{};
     TlbEntry tlb[kTlbEntries];
-    u64 fpu = 0;                          // stands for all vector registers
+    u64 fpu = 0;  // stands for all vector registers
     u64 fs_base = 0, gs_base = 0;
 
     HD_SIMULATOR bool interrupt_waits() const;

@@ -164,8 +164,6 @@ void spend(Nanoseconds time) {
     step();
 }
 
-void step() {
-    arch::detail::simulation_point();
-}
+void step() { arch::detail::simulation_point(); }
 
 }  // namespace hd::fake

@@ -19,9 +19,9 @@ struct Exploration {
     u64 seed = 1;
     Strategy strategy = Strategy::Random;
     u32 cpus = 2;
-    u32 max_steps = 400'000;         // more of them count as a livelock
-    u32 expected_steps = 3'000;      // Pct: the points of change lie among so many first ones
-    Nanoseconds step{20};            // how far the clock goes at each simulation point
+    u32 max_steps = 400'000;     // more of them count as a livelock
+    u32 expected_steps = 3'000;  // Pct: the points of change lie among so many first ones
+    Nanoseconds step{20};        // how far the clock goes at each simulation point
 };
 
 // Runs boot(cpu) on each CPU of a machine after reset() - reset and hooks are the caller's business - until every CPU halts

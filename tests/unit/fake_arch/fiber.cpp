@@ -45,7 +45,7 @@ namespace {
 
 constexpr int kSavedRegisters = 6;
 
-thread_local Fiber* t_leaving = nullptr;   // who made the switch that is under way
+thread_local Fiber* t_leaving = nullptr;  // who made the switch that is under way
 thread_local Fiber* t_arriving = nullptr;
 
 struct StackPool {
@@ -91,8 +91,9 @@ Fiber::Fiber() {
 Fiber::Fiber(void (*entry)(void*), void* argument)
     : entry_(entry), argument_(argument), stack_(take_stack(kStackSize)), bottom_(stack_), size_(kStackSize) {
     // As if it had been switched away from at trampoline()'s first instruction.
-    auto* top = reinterpret_cast<void**>(static_cast<char*>(stack_) + kStackSize - 8);  // entry of a function: 8 modulo 16
-    top[0] = nullptr;  // the trampoline's return address
+    auto* top =
+        reinterpret_cast<void**>(static_cast<char*>(stack_) + kStackSize - 8);  // entry of a function: 8 modulo 16
+    top[0] = nullptr;                                                           // the trampoline's return address
     top[-1] = reinterpret_cast<void*>(&trampoline);
     for (int i = 2; i <= 1 + kSavedRegisters; ++i) top[-i] = nullptr;
     stack_pointer_ = &top[-1 - kSavedRegisters];

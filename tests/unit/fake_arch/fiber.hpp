@@ -28,13 +28,13 @@ private:
     HD_SIMULATOR static void trampoline();
     HD_SIMULATOR void arrived(Fiber& from);
 
-    void* stack_pointer_ = nullptr;    // while it is away
+    void* stack_pointer_ = nullptr;  // while it is away
     void (*entry_)(void*) = nullptr;
     void* argument_ = nullptr;
-    void* stack_ = nullptr;            // own memory; nullptr for the host thread's
-    const void* bottom_ = nullptr;     // as the sanitizer sees it
+    void* stack_ = nullptr;         // own memory; nullptr for the host thread's
+    const void* bottom_ = nullptr;  // as the sanitizer sees it
     std::size_t size_ = 0;
-    void* fake_stack_ = nullptr;       // AddressSanitizer's, while the fiber is away
+    void* fake_stack_ = nullptr;  // AddressSanitizer's, while the fiber is away
     void* tsan_ = nullptr;
 };
 

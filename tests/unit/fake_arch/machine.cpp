@@ -37,9 +37,7 @@ std::atomic<u64> g_page_table_loads{0};
 Cpu& this_cpu() { return *t_cpu; }
 void set_this_cpu(Cpu& cpu) { t_cpu = &cpu; }
 
-bool Cpu::interrupt_waits() const {
-    return pending.load() != 0 || timer_deadline <= g_clock.load();
-}
+bool Cpu::interrupt_waits() const { return pending.load() != 0 || timer_deadline <= g_clock.load(); }
 
 void become_cpu(CpuId cpu) {
     if (cpu.raw >= g_cpu_count) std::abort();
@@ -174,7 +172,8 @@ std::string_view cpu_feature_names() { return "fpu"; }
 void hardware_random(void* buffer, usize size) {
     static std::atomic<u64> state{1};  // repeatable
     for (usize i = 0; i < size; ++i)
-        static_cast<u8*>(buffer)[i] = static_cast<u8>((state = state * 6364136223846793005 + 1442695040888963407) >> 56);
+        static_cast<u8*>(buffer)[i] =
+            static_cast<u8>((state = state * 6364136223846793005 + 1442695040888963407) >> 56);
 }
 
 usize backtrace(u64, u64*, usize) { return 0; }

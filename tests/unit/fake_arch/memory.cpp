@@ -34,7 +34,8 @@ struct Memory {
     void map(VirtAddr at, PhysAddr to, u64 size) const {
         void* wanted = reinterpret_cast<void*>(at.raw);
         if (ftruncate(file, arch::kDirectMapSize) != 0 ||
-            mmap(wanted, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, static_cast<off_t>(to.raw)) != wanted) {
+            mmap(wanted, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, static_cast<off_t>(to.raw)) !=
+                wanted) {
             std::perror("fake arch: cannot map the simulated memory");
             std::abort();
         }

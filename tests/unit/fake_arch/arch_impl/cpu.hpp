@@ -17,8 +17,6 @@ void cpu_relax();
 void halt_until_interrupt();
 u64 cycles();
 
-inline u64 frame_pointer() {
-    return reinterpret_cast<u64>(__builtin_frame_address(0));
-}
+inline u64 frame_pointer() { return reinterpret_cast<u64>(__builtin_frame_address(0)); }
 
 }  // namespace hd::arch

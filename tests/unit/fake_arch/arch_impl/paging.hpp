@@ -8,7 +8,8 @@ namespace hd::arch {
 
 // Addresses that are free in a host process under every sanitizer: below 2 GiB. Physical memory is a file in memory that
 // is mapped at kDirectMap, so that a vmap page aliases the direct map as on a real machine.
-inline constexpr VirtAddr kUserEnd{0x0000'7fff'ffff'f000};  // user addresses mean nothing to the host, only to the walker
+inline constexpr VirtAddr kUserEnd{
+    0x0000'7fff'ffff'f000};  // user addresses mean nothing to the host, only to the walker
 inline constexpr VirtAddr kDirectMap{0x2000'0000};
 inline constexpr u64 kDirectMapSize = u64{64} << 20;
 inline constexpr VirtAddr kVmapBase{0x4000'0000};
