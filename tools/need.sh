@@ -15,6 +15,12 @@ installed() { is_debian && [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/d
 machine=$(dpkg --print-architecture 2>/dev/null || uname -m)
 [ "$machine" = x86_64 ] && machine=amd64
 
+# One at a time: `make -j` asks for several groups at once, and apt-get does not wait for another one.
+if [ "${HEDDLE_NEED_LOCKED:-}" != 1 ] && command -v flock >/dev/null; then
+    mkdir -p build
+    HEDDLE_NEED_LOCKED=1 exec flock build/need.lock "$0" "$@"
+fi
+
 missing=
 reasons=
 for group in "$@"; do
@@ -56,7 +62,7 @@ fi
 echo "Installing them with apt-get." >&2
 install() {
     # shellcheck disable=SC2086 # the words of both variables are meant to come apart
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >&2
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=600 -qq -y --no-install-recommends $missing >&2
 }
 # The package lists are fetched only if those at hand do not do.
 install 2>/dev/null || { $as_root apt-get update -qq >&2 && install; }
