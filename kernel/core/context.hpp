@@ -30,6 +30,10 @@ inline bool in_nmi() { return preempt_count() >= kNmiUnit; }
 // Panics unless the caller is in task context. First line of whatever may sleep, fault or wait for memory.
 inline void assert_may_sleep() { ASSERT(preemptible(), "this may sleep, but preemption or interrupts are off here"); }
 
+// Values of CpuLocal::need_resched beside 0: switch at the next point where preemption is allowed; or on the way to user mode
+// only (entry code tests for not 0), as the running thread is expected to sleep before that.
+inline constexpr u32 kReschedNow = 1, kReschedAtUserReturn = 2;
+
 // The switch that preempt_enable() makes when it opens a section during which somebody asked for one. kernel/sched has it.
 void preempt_now();
 
@@ -37,9 +41,15 @@ inline void preempt_disable() { arch::local_add<&arch::CpuLocal::preempt_count>(
 
 inline void preempt_enable_no_resched() { arch::local_add<&arch::CpuLocal::preempt_count>(-kPreemptUnit); }
 
+// For whoever has just turned interrupts on: what became due meanwhile.
+inline void preempt_check() {
+    if (arch::local_load<&arch::CpuLocal::need_resched>() == kReschedNow) [[unlikely]]
+        preempt_now();
+}
+
 inline void preempt_enable() {
     if (arch::local_sub_is_zero<&arch::CpuLocal::preempt_count>(kPreemptUnit) &&
-        arch::local_load<&arch::CpuLocal::need_resched>() != 0) [[unlikely]]
+        arch::local_load<&arch::CpuLocal::need_resched>() == kReschedNow) [[unlikely]]
         preempt_now();
 }
 

@@ -7,8 +7,9 @@
 
 namespace hd::core {
 
-namespace {
 HD_PERCPU PerCpu<HeldLocks> g_held_spinlocks;
+
+namespace {
 
 constexpr const char* kRankNames[] = {
     "FilePosition", "FileSystemRename", "Directory",      "Inode",          "Pipe",      "Terminal",
@@ -20,10 +21,6 @@ static_assert(std::size(kRankNames) == static_cast<usize>(Rank::kCount));
 }  // namespace
 
 const char* rank_name(Rank rank) { return rank < Rank::kCount ? kRankNames[static_cast<usize>(rank)] : "?"; }
-
-HeldLocks& held_spinlocks() {
-    return g_held_spinlocks.unchecked();  // the callers have preemption off; checking would double the cost of a lock
-}
 
 const HeldLocks& held_spinlocks_of(CpuId cpu) { return g_held_spinlocks.on(cpu); }
 

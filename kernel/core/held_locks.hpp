@@ -6,6 +6,7 @@
 #include <source_location>
 
 #include "arch/cpu.hpp"
+#include "kernel/core/percpu.hpp"
 #include "kernel/core/rank.hpp"
 #include "kernel/lib/format.hpp"
 
@@ -59,8 +60,9 @@ private:
     HeldLock locks_[kCapacity];
 };
 
-// This CPU's list.
-HeldLocks& held_spinlocks();
+// This CPU's list. The callers have preemption off; checking would double the cost of a lock.
+[[gnu::section("percpu")]] extern PerCpu<HeldLocks> g_held_spinlocks;
+inline HeldLocks& held_spinlocks() { return g_held_spinlocks.unchecked(); }
 const HeldLocks& held_spinlocks_of(CpuId cpu);
 
 }  // namespace hd::core

@@ -90,7 +90,7 @@ public:
         preempt_enable_no_resched();
         arch::irq_restore(state);
         // A reschedule that became due inside waits for here; with interrupts still off the outer section will see to it.
-        if (state.enabled && preempt_count() == 0 && arch::local_load<&arch::CpuLocal::need_resched>() != 0)
+        if (state.enabled && preempt_count() == 0 && arch::local_load<&arch::CpuLocal::need_resched>() == kReschedNow)
             [[unlikely]]
             preempt_now();
     }

@@ -61,6 +61,7 @@ template <class Change> void change_parameters(Entity& thread, Change change) NO
     if (runs) queue.account(std::max(time::now(), queue.clock));
     change();
     if (was_queued) queue.enqueue(thread);
+    if (runs) thread.queue_slot = realtime_slot(thread);
     if (runs || was_queued) queue.preempt_current = true;
     queue.lock.unlock_irqs_off();
     if (runs || was_queued) request_resched(queue.cpu);

@@ -73,7 +73,7 @@ struct Entity {
     Nanoseconds run_time{};     // sum of all its time on a CPU
     std::atomic<u32> queued_on{
         0};             // the number of the CPU on whose queue it is, plus 1; changed under that queue's lock
-    u8 queue_slot = 0;  // while queued: its real-time priority there, 0 for the fair queue
+    u8 queue_slot = 0;  // while queued or running: its real-time priority then, 0 for the fair queue
 
     // Waking: a stack of threads on their way to a CPU's queue.
     Entity* pending_next = nullptr;

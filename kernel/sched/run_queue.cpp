@@ -96,7 +96,7 @@ bool RunQueue::push(Entity& thread) {
     return head == nullptr;
 }
 
-void RunQueue::drain() {
+void RunQueue::drain(Claims claims) {
     if (pending.load(std::memory_order_relaxed) == nullptr) return;  // who pushes now sends an interrupt
     // acquire pairs with the release in push(): the threads, and their saved registers, are seen as their wakers left them.
     Entity* newest = pending.exchange(nullptr, std::memory_order_acquire);
@@ -117,13 +117,26 @@ void RunQueue::drain() {
         }
         fair.place_woken(thread);
         enqueue(thread);
-        consider_preemption(thread);
+        if (claims == Claims::Compare) consider_preemption(thread);
     }
+}
+
+Entity* RunQueue::take_only_pending() {
+    Entity* thread =
+        pending.load(std::memory_order_acquire);  // pairs with push(); it stays there, only this CPU drains
+    if (thread == nullptr || thread->pending_next != nullptr || waiting.load(std::memory_order_relaxed) != 0)
+        return nullptr;
+    if (!affinity_of(*thread).has(cpu)) return nullptr;
+    Entity* expected = thread;  // another one may come this moment; then drain() takes both
+    if (!pending.compare_exchange_strong(expected, nullptr, std::memory_order_relaxed)) return nullptr;
+    fair.place_woken(*thread);
+    thread->queue_slot = realtime_slot(*thread);
+    return thread;
 }
 
 void RunQueue::consider_preemption(const Entity& newcomer) {
     const Entity& running = *current.load(std::memory_order_relaxed);
-    const u8 slot = realtime_slot(running);
+    const u8 slot = running.queue_slot;
     if (&running == &idle || newcomer.queue_slot > slot) {
         preempt_current = true;
     } else if (newcomer.queue_slot == 0 && slot == 0) {
@@ -172,7 +185,7 @@ void RunQueue::account(Nanoseconds now) {
     clock = now;
     running.run_time += passed;
     if (&running == &idle) return;
-    const bool is_fair = realtime_slot(running) == 0;
+    const bool is_fair = running.queue_slot == 0;
     if (is_fair) running.virtual_runtime += weighted(running, passed);
     fair.advance(is_fair ? &running : nullptr);
 }
@@ -180,7 +193,7 @@ void RunQueue::account(Nanoseconds now) {
 bool RunQueue::slice_is_over(Nanoseconds now) const {
     const Entity& running = *current.load(std::memory_order_relaxed);
     if (waiting.load(std::memory_order_relaxed) == 0) return false;
-    const u8 slot = realtime_slot(running);
+    const u8 slot = running.queue_slot;
     if (slot == 0) return !realtime.empty() || now - running.slice_start >= kSlice;
     return realtime.highest() > slot ||
            (realtime.highest() == slot && read_parameter(running.policy) == Policy::RoundRobin &&
@@ -188,7 +201,7 @@ bool RunQueue::slice_is_over(Nanoseconds now) const {
 }
 
 // A tick has two reasons: somebody waits for the end of the slice; and a user thread's time is sampled for utime and stime.
-void RunQueue::update_tick(Nanoseconds now) const {
+void RunQueue::update_tick(Nanoseconds now) {
     const Entity& running = *current.load(std::memory_order_relaxed);
     if (&running == &idle) return;
     Nanoseconds wanted = running.fpu != nullptr ? next_sample : Nanoseconds::max();
@@ -197,6 +210,8 @@ void RunQueue::update_tick(Nanoseconds now) const {
         wanted =
             std::min(wanted, end > now ? end : now + kSlice);  // it may run on beyond its slice: real-time threads do
     }
+    if (wanted >= next_tick) return;
+    next_tick = wanted;
     time::set_tick(wanted);
 }
 

@@ -106,8 +106,10 @@ public:
 
     RealtimeQueue realtime GUARDED_BY(lock);
     FairQueue fair GUARDED_BY(lock);
-    Nanoseconds clock GUARDED_BY(lock){};           // until when the running thread's time is accounted
-    Nanoseconds next_sample GUARDED_BY(lock){};     // the next tick of utime and stime
+    Nanoseconds clock GUARDED_BY(lock){};        // until when the running thread's time is accounted
+    Nanoseconds next_sample GUARDED_BY(lock){};  // the next tick of utime and stime
+    Nanoseconds next_tick GUARDED_BY(lock) =
+        Nanoseconds::max();                         // what the timer was asked for and has not yet brought
     bool preempt_current GUARDED_BY(lock) = false;  // somebody in the queue has a better claim than the running thread
 
     // The CPU's own, IRQs off, between the two sides of a switch.
@@ -117,7 +119,11 @@ public:
     Counter user_ticks, nice_ticks, system_ticks, switches, wakeups, remote_wakeups, pulled;
 
     bool push(Entity& thread);  // onto `pending`; was it empty? Any context, no lock
-    void drain() REQUIRES(lock);
+    // Queues the pending threads. `Compare`: and sees whether one of them should have the CPU rather than the running thread.
+    enum class Claims : u8 { Ignore, Compare };
+    void drain(Claims claims) REQUIRES(lock);
+    // The direct hand-over of a synchronous wake-up: if nobody waits but one pending thread, takes that one past the queue.
+    Entity* take_only_pending() REQUIRES(lock);
     void enqueue(Entity& thread) REQUIRES(lock);
     void dequeue(Entity& thread) REQUIRES(lock);
     bool holds(const Entity& thread) const REQUIRES(lock) {
@@ -126,7 +132,7 @@ public:
     Entity* take_first() REQUIRES(lock);                                 // nullptr: nobody waits
     template <class Wanted> Entity* find(Wanted wanted) REQUIRES(lock);  // the first in order of class that is wanted
     void account(Nanoseconds now) REQUIRES(lock);
-    void update_tick(Nanoseconds now) const REQUIRES(lock);
+    void update_tick(Nanoseconds now) REQUIRES(lock);
     bool slice_is_over(Nanoseconds now) const REQUIRES(lock);
     u64 fair_minimum() const NO_THREAD_SAFETY_ANALYSIS { return fair.minimum(); }  // atomic
 
@@ -137,14 +143,13 @@ private:
     }
 };
 
-RunQueue& this_run_queue();  // preemption off
-RunQueue& run_queue_of(CpuId cpu);
+// Those who ask for it have preemption off; switch_away() asserts the state of things once for all.
+[[gnu::section("percpu")]] extern core::PerCpu<LateInit<RunQueue>> g_run_queues;
+inline RunQueue& this_run_queue() { return *g_run_queues.unchecked(); }
+inline RunQueue& run_queue_of(CpuId cpu) { return *g_run_queues.on(cpu); }
+
 // CPUs that schedule, and those of them that idle and wait for work. Whoever sends an idle one work takes it out.
 extern AtomicCpuMask g_scheduling_cpus, g_idle_cpus;
-
-// CpuLocal::need_resched. At the next point where preemption is allowed; or only on the way to user mode, as the thread
-// is expected to sleep before that (WakeHint::Sync).
-inline constexpr u32 kReschedNow = 1, kReschedLazily = 2;
 
 // Where a thread that is on no queue and on no CPU best goes. Preemption off.
 CpuId choose_cpu(const Entity& thread, WakeHint hint);

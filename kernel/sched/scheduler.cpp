@@ -15,8 +15,6 @@ namespace hd::sched {
 
 namespace {
 
-HD_PERCPU core::PerCpu<LateInit<RunQueue>> g_run_queues;
-
 enum class Reason : u8 { Voluntary, Yield, Preempted };
 
 // After every switch, on the new thread's stack, which may have come to another CPU since it was left.
@@ -61,7 +59,7 @@ void switch_to(RunQueue& queue, Entity& previous, Entity& next, Nanoseconds now)
     // seq_cst: stands before the look at user_work on the way to user mode; pairs with kick().
     next.on_cpu.store(true);
     queue.current.store(&next, std::memory_order_relaxed);
-    queue.running_slot.store(realtime_slot(next), std::memory_order_relaxed);
+    queue.running_slot.store(next.queue_slot, std::memory_order_relaxed);
     queue.previous = &previous;
     queue.switches.add();
     queue.update_tick(now);
@@ -104,11 +102,13 @@ void switch_away(Reason reason) NO_THREAD_SAFETY_ANALYSIS {
     arch::local_store<&arch::CpuLocal::need_resched>(0);
     const Nanoseconds now = time::now();
     queue.account(now);
-    queue.drain();
 
     Entity& running = *queue.current.load(std::memory_order_relaxed);
     const bool is_idle = &running == &queue.idle;
     const bool runnable = stays_runnable(running, reason);
+    Entity* next = runnable ? nullptr : queue.take_only_pending();
+    if (next == nullptr)
+        queue.drain(reason == Reason::Preempted ? RunQueue::Claims::Compare : RunQueue::Claims::Ignore);
     if (runnable && reason == Reason::Preempted && !queue.preempt_current) {
         queue.update_tick(now);  // somebody may have come who has to wait for the end of the slice
         return queue.lock.unlock_irqs_off();
@@ -132,7 +132,7 @@ void switch_away(Reason reason) NO_THREAD_SAFETY_ANALYSIS {
     } else if (!is_idle) {
         ++running.voluntary_switches;
     }
-    Entity* next = queue.take_first();
+    if (next == nullptr) next = queue.take_first();
     if (next == nullptr) next = &queue.idle;
     next->state.store(State::Running, std::memory_order_relaxed);
     if (next == &running) {
@@ -145,7 +145,7 @@ void switch_away(Reason reason) NO_THREAD_SAFETY_ANALYSIS {
 
 bool resched_due(PreemptionPoint point) {
     const u32 due = arch::local_load<&arch::CpuLocal::need_resched>();
-    return (due == kReschedNow || (due == kReschedLazily && point == PreemptionPoint::ReturnToUser)) &&
+    return (due == core::kReschedNow || (due != 0 && point == PreemptionPoint::ReturnToUser)) &&
            core::preempt_count() == 0;
 }
 
@@ -153,8 +153,7 @@ bool resched_due(PreemptionPoint point) {
 
 constinit AtomicCpuMask g_scheduling_cpus, g_idle_cpus;
 
-RunQueue& this_run_queue() { return *g_run_queues.get(); }
-RunQueue& run_queue_of(CpuId cpu) { return *g_run_queues.on(cpu); }
+HD_PERCPU core::PerCpu<LateInit<RunQueue>> g_run_queues;
 
 Entity* running_on(CpuId cpu) {
     return g_scheduling_cpus.load().has(cpu) ? run_queue_of(cpu).current.load(std::memory_order_relaxed) : nullptr;
@@ -175,7 +174,7 @@ void schedule() {
     const arch::IrqState state = arch::irq_save();
     switch_away(Reason::Voluntary);
     arch::irq_restore(state);
-    if (state.enabled) preempt_if_due(PreemptionPoint::Kernel);  // what became due after the choice was made
+    core::preempt_check();  // what became due after the choice was made
 }
 
 void preempt_if_due(PreemptionPoint point) {
@@ -190,13 +189,13 @@ void yield() {
     const arch::IrqState state = arch::irq_save();
     switch_away(Reason::Yield);
     arch::irq_restore(state);
-    if (state.enabled) preempt_if_due(PreemptionPoint::Kernel);
+    core::preempt_check();
 }
 
 void begin_thread() {
     finish_switch();
     arch::irq_enable();
-    preempt_if_due(PreemptionPoint::Kernel);
+    core::preempt_check();
 }
 
 void exit_current() {
@@ -228,25 +227,13 @@ void idle_loop() {
     }
 }
 
-void prepare_to_sleep(SleepKind kind, const char* wait_channel) {
-    Entity& self = current();
-    self.sleep_kind = kind;
-    self.wait_channel = wait_channel;
-    self.state.store(State::Blocking);  // seq_cst: W3 of the proof in kernel/sync/wait_queue.hpp
-}
-
-void finish_sleep() {
-    Entity& self = current();
-    self.state.store(State::Running, std::memory_order_relaxed);  // wakers that race with this write the same
-    self.wait_channel = "";
-}
-
-void on_reschedule_ipi() { arch::local_store<&arch::CpuLocal::need_resched>(kReschedNow); }
+void on_reschedule_ipi() { arch::local_store<&arch::CpuLocal::need_resched>(core::kReschedNow); }
 
 void on_tick(bool user) NO_THREAD_SAFETY_ANALYSIS {
     if (!time::take_tick()) return;
     RunQueue& queue = this_run_queue();
     queue.lock.lock_irqs_off();
+    queue.next_tick = Nanoseconds::max();
     Entity& running = *queue.current.load(std::memory_order_relaxed);
     if (&running == &queue.idle) return queue.lock.unlock_irqs_off();
     const Nanoseconds now = time::now();
@@ -260,7 +247,7 @@ void on_tick(bool user) NO_THREAD_SAFETY_ANALYSIS {
     }
     if (queue.slice_is_over(now)) {
         queue.preempt_current = true;
-        arch::local_store<&arch::CpuLocal::need_resched>(kReschedNow);
+        arch::local_store<&arch::CpuLocal::need_resched>(core::kReschedNow);
     }
     queue.update_tick(now);
     const u32 waiting = queue.waiting.load(std::memory_order_relaxed);

@@ -46,8 +46,17 @@ bool wake(Entity& thread, WakeHint hint = WakeHint::None);
 void kick(Entity& thread);
 
 // The two halves of every sleep; only kernel/sync uses them. See kernel/sync/wait_queue.hpp.
-void prepare_to_sleep(SleepKind kind, const char* wait_channel);
-void finish_sleep();
+inline void prepare_to_sleep(SleepKind kind, const char* wait_channel) {
+    Entity& self = current();
+    self.sleep_kind = kind;
+    self.wait_channel = wait_channel;
+    self.state.store(State::Blocking);  // seq_cst: W3 of the proof
+}
+inline void finish_sleep() {
+    Entity& self = current();
+    self.state.store(State::Running, std::memory_order_relaxed);  // wakers that race with this write the same
+    self.wait_channel = "";
+}
 
 // sched_setaffinity(2): EINVAL if no scheduling CPU is in the mask. A thread that runs on a CPU outside it moves at once
 // (the caller itself: before this returns). Task context.

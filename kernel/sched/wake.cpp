@@ -23,9 +23,9 @@ CpuId less_urgent_cpu(const Entity& thread, CpuMask allowed, CpuId otherwise) {
 
 CpuId choose_cpu(const Entity& thread, WakeHint hint) {
     const CpuId self = core::this_cpu();
+    if (hint == WakeHint::Sync && affinity_of(thread).has(self)) return self;
     const CpuId previous{thread.cpu.load(std::memory_order_relaxed)};
     const CpuMask allowed = affinity_of(thread) & g_scheduling_cpus.load();
-    if (hint == WakeHint::Sync && allowed.has(self)) return self;
     // The CPU where its data may still be in the cache, else any that has nothing to do.
     const CpuMask idle = allowed & g_idle_cpus.load();
     if (idle.has(previous)) return previous;
@@ -36,13 +36,14 @@ CpuId choose_cpu(const Entity& thread, WakeHint hint) {
 
 void request_resched(CpuId cpu) {
     if (cpu == core::this_cpu())
-        arch::local_store<&arch::CpuLocal::need_resched>(kReschedNow);
+        arch::local_store<&arch::CpuLocal::need_resched>(core::kReschedNow);
     else
         arch::send_ipi(cpu, arch::Ipi::Reschedule);
 }
 
 void deliver(Entity& thread, CpuId target, WakeHint hint) {
-    RunQueue& queue = run_queue_of(target);
+    const bool local = target == core::this_cpu();
+    RunQueue& queue = local ? this_run_queue() : run_queue_of(target);
     const CpuId from{thread.cpu.load(std::memory_order_relaxed)};
     if (from != target) {
         thread.virtual_runtime +=
@@ -51,7 +52,7 @@ void deliver(Entity& thread, CpuId target, WakeHint hint) {
         thread.cpu.store(target.raw);  // seq_cst: see set_affinity()
     }
     const bool was_empty = queue.push(thread);
-    if (target != core::this_cpu()) {
+    if (!local) {
         // Of the wakers that find the same CPU idle all but one look for another.
         if (g_idle_cpus.load().has(target)) g_idle_cpus.remove(target);
         if (was_empty) {
@@ -59,9 +60,9 @@ void deliver(Entity& thread, CpuId target, WakeHint hint) {
             arch::send_ipi(target, arch::Ipi::Reschedule);
         }
     } else if (hint == WakeHint::None) {
-        arch::local_store<&arch::CpuLocal::need_resched>(kReschedNow);
+        arch::local_store<&arch::CpuLocal::need_resched>(core::kReschedNow);
     } else if (arch::local_load<&arch::CpuLocal::need_resched>() == 0) {
-        arch::local_store<&arch::CpuLocal::need_resched>(kReschedLazily);
+        arch::local_store<&arch::CpuLocal::need_resched>(core::kReschedAtUserReturn);
     }
 }
 

@@ -2,6 +2,8 @@
 // See wait_queue.hpp.
 #include "kernel/sync/wait_queue.hpp"
 
+#include <algorithm>
+
 namespace hd::sync {
 
 constinit InterruptPending g_interrupt_pending = [](sched::Entity&) { return false; };
@@ -92,19 +94,14 @@ private:
     std::atomic<bool> passed_{false};
 };
 
-bool any_taken(std::span<const WaitNode> nodes) {
-    for (const WaitNode& node : nodes)
-        if (!node.queued()) return true;
-    return false;
-}
-
-template <class TimedOut>
-WaitResult sleep(std::span<const WaitNode> nodes, sched::SleepKind kind, const char* channel, TimedOut timed_out) {
+// `taken()`: has a waker been here?
+template <class Taken, class TimedOut>
+WaitResult sleep(Taken taken, sched::SleepKind kind, const char* channel, TimedOut timed_out) {
     const bool interruptible = kind == sched::SleepKind::Interruptible;
     WaitResult result;
     for (;;) {
         sched::prepare_to_sleep(kind, channel);
-        if (any_taken(nodes)) {
+        if (taken()) {
             result = WaitResult::Ready;
             break;
         }
@@ -122,17 +119,27 @@ WaitResult sleep(std::span<const WaitNode> nodes, sched::SleepKind kind, const c
     return result;
 }
 
+template <class Taken>
+WaitResult sleep_until(Taken taken, sched::SleepKind kind, const char* channel, Nanoseconds deadline) {
+    core::assert_may_sleep();
+    if (deadline == Nanoseconds::max()) [[likely]]
+        return sleep(taken, kind, channel, [] { return false; });
+    Timeout timeout(sched::current());
+    timeout.arm(deadline);
+    const WaitResult result = sleep(taken, kind, channel, [&] { return timeout.passed(); });
+    timeout.cancel();
+    return result;
+}
+
 }  // namespace
 
 WaitResult sleep_on(std::span<const WaitNode> nodes, sched::SleepKind kind, const char* channel, Nanoseconds deadline) {
-    core::assert_may_sleep();
-    if (deadline == Nanoseconds::max()) [[likely]]
-        return sleep(nodes, kind, channel, [] { return false; });
-    Timeout timeout(sched::current());
-    timeout.arm(deadline);
-    const WaitResult result = sleep(nodes, kind, channel, [&] { return timeout.passed(); });
-    timeout.cancel();
-    return result;
+    const auto taken = [nodes] { return !std::ranges::all_of(nodes, &WaitNode::queued); };
+    return sleep_until(taken, kind, channel, deadline);
+}
+
+WaitResult sleep_on(const WaitNode& node, sched::SleepKind kind, const char* channel, Nanoseconds deadline) {
+    return sleep_until([&node] { return !node.queued(); }, kind, channel, deadline);
 }
 
 }  // namespace hd::sync

@@ -167,10 +167,8 @@ private:
 // passed. Ready: one was taken off. Task context, no lock held. The nodes have been announced.
 WaitResult sleep_on(std::span<const WaitNode> nodes, sched::SleepKind kind, const char* channel,
                     Nanoseconds deadline = Nanoseconds::max());
-inline WaitResult sleep_on(const WaitNode& node, sched::SleepKind kind, const char* channel,
-                           Nanoseconds deadline = Nanoseconds::max()) {
-    return sleep_on(std::span<const WaitNode>(&node, 1), kind, channel, deadline);
-}
+WaitResult sleep_on(const WaitNode& node, sched::SleepKind kind, const char* channel,
+                    Nanoseconds deadline = Nanoseconds::max());
 
 template <class Lock, class Predicate>
 WaitResult WaitQueue::wait(const char* channel, Lock& lock, Predicate& predicate, sched::SleepKind kind,

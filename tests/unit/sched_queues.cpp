@@ -141,7 +141,7 @@ TEST_CASE("the pending list takes pushes from all sides and loses none", "[sched
     u64 drained = 0, batches = 0;
     while (drained < u64{kPushers} * kThreads * kRounds) {
         const arch::IrqState state = queue.lock.lock();
-        queue.drain();
+        queue.drain(RunQueue::Claims::Compare);
         bool any = false;
         while (Entity* thread = queue.take_first()) {
             ++drained;

@@ -52,6 +52,17 @@ private:
     u64 random_state_ = 0;
 };
 
+// Counts who is inside. relaxed: the check must not order what the lock under test has to order.
+class Inside {
+public:
+    int enter() { return count_.fetch_add(1, std::memory_order_relaxed) + 1; }
+    void leave() { count_.fetch_sub(1, std::memory_order_relaxed); }
+    int count() const { return count_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<int> count_{0};
+};
+
 // `seeds` simulations that `build` sets up. Returns the first failure with its seed, empty if there is none.
 std::string simulate(u32 seeds, const std::function<void(Simulation&)>& build, u32 min_cpus = 1, u32 max_cpus = 4);
 

@@ -14,7 +14,7 @@ TEST_CASE("a mutex excludes", "[sync]") {
     struct Shared {
         Mutex mutex{core::Rank::Inode};
         int counter = 0;  // not atomic: ThreadSanitizer checks what the lock orders
-        std::atomic<int> inside{0};
+        test::Inside inside;
     };
     CHECK(simulate(1500, [](Simulation& sim) {
               auto shared = std::make_shared<Shared>();
@@ -22,10 +22,10 @@ TEST_CASE("a mutex excludes", "[sync]") {
                   sim.spawn([=] {
                       for (int round = 0; round < 4; ++round) {
                           MutexGuard guard(shared->mutex);
-                          fake::expect(++shared->inside == 1, "two in the section");
+                          fake::expect(shared->inside.enter() == 1, "two in the section");
                           ++shared->counter;
                           if (round % 2 == 0) sched::yield();  // a mutex may be held over a switch
-                          --shared->inside;
+                          shared->inside.leave();
                       }
                   });
               sim.at_end([=] { fake::expect(shared->counter == 16, "an increment was lost"); });
@@ -198,13 +198,15 @@ TEST_CASE("the explorer finds a lock that is tested and set in two steps", "[syn
                   auto shared = std::make_shared<Shared>();
                   for (int i = 0; i < 2; ++i)
                       sim.spawn([=] {
-                          while (shared->locked) sched::yield();
-                          fake::step();
-                          shared->locked = true;
-                          fake::expect(++shared->inside == 1, "two in the section");
-                          fake::step();
-                          --shared->inside;
-                          shared->locked = false;
+                          for (int round = 0; round < 5; ++round) {
+                              while (shared->locked) sched::yield();
+                              fake::step();
+                              shared->locked = true;
+                              fake::expect(++shared->inside == 1, "two in the section");
+                              fake::step();
+                              --shared->inside;
+                              shared->locked = false;
+                          }
                       });
               },
               2) != "");

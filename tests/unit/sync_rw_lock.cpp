@@ -14,7 +14,7 @@ using test::Simulation;
 namespace {
 struct Shared {
     RwLock lock{core::Rank::AddressSpace};
-    std::atomic<int> readers{0}, writers{0};
+    test::Inside readers, writers;
     int value = 0;  // not atomic: ThreadSanitizer checks what the lock orders
     std::vector<int> order;
 };
@@ -29,19 +29,20 @@ TEST_CASE("a read-write lock: writers alone, readers together", "[sync]") {
                       for (int round = 0; round < 4; ++round) {
                           if (i < 2 || (mixed && round % 2 == 0)) {
                               WriteGuard guard(shared->lock);
-                              fake::expect(++shared->writers == 1 && shared->readers == 0, "a writer is not alone");
+                              fake::expect(shared->writers.enter() == 1 && shared->readers.count() == 0,
+                                           "a writer is not alone");
                               ++shared->value;
                               if (round % 2 == 0) sched::yield();
                               fake::expect(shared->lock.write_locked(), "not locked for writing");
-                              --shared->writers;
+                              shared->writers.leave();
                           } else {
                               ReadGuard guard(shared->lock);
-                              ++shared->readers;
-                              fake::expect(shared->writers == 0, "a writer among readers");
+                              shared->readers.enter();
+                              fake::expect(shared->writers.count() == 0, "a writer among readers");
                               const int seen = shared->value;
                               fake::step();
                               fake::expect(seen == shared->value, "the value changed under a reader");
-                              --shared->readers;
+                              shared->readers.leave();
                           }
                       }
                   });

@@ -54,8 +54,9 @@ HD_SIMULATOR void __tsan_atomic_signal_fence(int) {}
     HD_SIMULATOR void __tsan_##name(void*) {}
 HD_IGNORE(func_entry)
 HD_IGNORE(read1)
-HD_IGNORE(read2) HD_IGNORE(read4) HD_IGNORE(read8) HD_IGNORE(read16) HD_IGNORE(write1) HD_IGNORE(write2)
-    HD_IGNORE(write4) HD_IGNORE(write8) HD_IGNORE(write16) HD_IGNORE(unaligned_read2) HD_IGNORE(unaligned_read4)
+HD_IGNORE(read2)
+HD_IGNORE(read4) HD_IGNORE(read8) HD_IGNORE(read16) HD_IGNORE(write1) HD_IGNORE(write2) HD_IGNORE(write4)
+    HD_IGNORE(write8) HD_IGNORE(write16) HD_IGNORE(unaligned_read2) HD_IGNORE(unaligned_read4)
         HD_IGNORE(unaligned_read8) HD_IGNORE(unaligned_read16) HD_IGNORE(unaligned_write2) HD_IGNORE(unaligned_write4)
             HD_IGNORE(unaligned_write8) HD_IGNORE(unaligned_write16) HD_IGNORE(volatile_read1) HD_IGNORE(volatile_read2)
                 HD_IGNORE(volatile_read4) HD_IGNORE(volatile_read8) HD_IGNORE(volatile_write1)
