@@ -26,7 +26,7 @@ template <class T> struct Array {
     std::unique_ptr<T[]> items;
     usize size = 0;
     Result<> allocate(usize count) {
-        items.reset(new (std::nothrow) T[count]);
+        items.reset(new (std::nothrow) T[std::max<usize>(count, 1)]);
         size = count;
         return items ? Result<>() : fail(Errno::kENOMEM);
     }
@@ -40,7 +40,7 @@ public:
 
     ~Waiter() { clear(); }
     Result<> reserve(usize files) {
-        capacity_ = files * kQueues;
+        capacity_ = std::max<usize>(files, 1) * kQueues;
         slots_.reset(new (std::nothrow) Slot[capacity_]);
         queues_.reset(new (std::nothrow) sync::WaitQueue*[capacity_]);
         return slots_ && queues_ ? Result<>() : fail(Errno::kENOMEM);

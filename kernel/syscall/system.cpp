@@ -52,7 +52,7 @@ Result<u64> sys_sysinfo(Out<abi::Sysinfo> info) {
 
 // The actions that dmesg(1) and syslogd need; the ring is neither cleared nor read destructively (syslog(2)).
 Result<u64> sys_syslog(Int action, Buffer buffer, Int size) {
-    constexpr usize kMost = 64 * 1024;
+    constexpr usize kMost = usize{64} << 10;
     if (action != abi::kSYSLOG_ACTION_READ_ALL && action != abi::kSYSLOG_ACTION_SIZE_BUFFER) TRY(check_root());
     switch (action) {
     case abi::kSYSLOG_ACTION_READ_ALL: {

@@ -8,7 +8,6 @@
 #include "kernel/mm/slab/slab.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"
 #include "kernel/task/signal/internal.hpp"
-#include "kernel/task/vfork.hpp"
 
 namespace hd::task {
 
@@ -78,7 +77,7 @@ void copy_thread(const Thread& self, Thread& thread, const CloneRequest& request
     thread.context = arch::make_context(virt_of(&frame).align_down(16), child_entry, nullptr);
 }
 
-Result<> enter_tree(Process& parent, Process& child, Thread& thread, i32 exit_signal) {
+Result<> enter_tree(Process& parent, Process& child, Thread& thread, const CloneRequest& request) {
     const TreeGuard guard(g_tree_lock);
     // A signal to the whole group reaches parent and child, or the parent before there is a child: then it comes first
     // (Linux: copy_process()).
@@ -88,7 +87,8 @@ Result<> enter_tree(Process& parent, Process& child, Thread& thread, i32 exit_si
     g_pids.add(thread, pid);
     thread.id = pid;
     child.set_parent_locked(parent);
-    child.exit_signal = exit_signal;
+    child.exit_signal = request.exit_signal;
+    child.borrows_memory = (request.flags & abi::kCLONE_VFORK) != 0;
     child.left_terminal = parent.left_terminal;
     join_group_locked(child, parent.group);
     {
@@ -100,11 +100,20 @@ Result<> enter_tree(Process& parent, Process& child, Thread& thread, i32 exit_si
     return {};
 }
 
+// The parent's side of vfork(2). It need not wait longer than it lives.
+void wait_for_memory(Process& parent, Process& child) {
+    parent.changed.wait_until("vfork", [&] {
+        if (dying()) return true;
+        const TreeGuard guard(g_tree_lock);
+        return !child.borrows_memory;
+    });
+}
+
 }  // namespace
 
-void release_vfork_parent(Process& child) {
-    if (child.released_parent.exchange(true)) return;
-    child.parent_release.wake_all();
+void return_memory_locked(Process& child) {
+    if (!std::exchange(child.borrows_memory, false)) return;
+    child.parent->changed.wake_all();
 }
 
 Result<i32> clone(const CloneRequest& request) {
@@ -119,16 +128,14 @@ Result<i32> clone(const CloneRequest& request) {
     TRY(copy_resources(parent, *child, flags));
     RefPtr<Thread> thread = TRY(Thread::create(*child));
     copy_thread(self, *thread, request);
-    if ((flags & abi::kCLONE_VFORK) != 0)
-        child->released_parent.store(false, std::memory_order_relaxed);  // not started yet
-    TRY(enter_tree(parent, *child, *thread, request.exit_signal));
+    TRY(enter_tree(parent, *child, *thread, request));
     const i32 pid = child->pid();
     if ((flags & abi::kCLONE_PARENT_SETTID) != 0) (void)mm::UserPtr<i32>(request.parent_tid).store(pid);
 
     RefPtr<Process> kept = (flags & abi::kCLONE_VFORK) != 0 ? child : RefPtr<Process>();
     (void)child.release();            // the tree's, until the child is waited for
     sched::start(*thread.release());  // the thread's own, until it is reaped
-    if (kept) kept->parent_release.wait_until("vfork", [&] { return kept->released_parent.load(); });
+    if (kept) wait_for_memory(parent, *kept);
     return pid;
 }
 

@@ -10,7 +10,6 @@
 #include "kernel/mm/vm/user_ptr.hpp"
 #include "kernel/task/interval_timer.hpp"
 #include "kernel/task/signal/internal.hpp"
-#include "kernel/task/vfork.hpp"
 
 namespace hd::task {
 
@@ -84,10 +83,10 @@ void release_resources(Process& process) {
         std::swap(resources.fs, process.fs);
         std::swap(resources.executable, process.executable);
         leader = process.group->session->leader == &process;
+        return_memory_locked(process);
     }
     account_space(process, *resources.space);
     resources.space = nullptr;
-    release_vfork_parent(process);
     if (leader) (void)give_up_terminal();
     // the files are closed here, at the end of `resources`
 }
@@ -181,7 +180,7 @@ void exit_thread() {
         const TreeGuard guard(g_tree_lock);
         g_pids.remove(self);
     }
-    process.thread_gone.wake_all();
+    process.changed.wake_all();
     sched::exit_current();
 }
 

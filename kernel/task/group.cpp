@@ -118,23 +118,10 @@ RefPtr<Session> session_of(Process& process) {
     return process.group->session;
 }
 
-bool is_session_leader(const Process& process) {
-    const TreeGuard guard(g_tree_lock);
-    return process.group->session->leader == &process;
-}
-
 RefPtr<ControllingTerminal> terminal_of(Process& process) {
     const TreeGuard guard(g_tree_lock);
     if (process.left_terminal) return nullptr;
     return process.group->session->terminal;
-}
-
-Result<> set_controlling_terminal(RefPtr<ControllingTerminal> terminal) {
-    const TreeGuard guard(g_tree_lock);
-    Session& session = *current_process().group->session;
-    if (session.leader != &current_process() || session.terminal) return fail(Errno::kEPERM);
-    session.terminal = std::move(terminal);
-    return {};
 }
 
 Result<> give_up_terminal() {

@@ -70,12 +70,8 @@ Result<i32> session_id(i32 pid);                 // getsid(2)
 RefPtr<Group> find_group(Pid id);  // nullptr: no such group
 RefPtr<Group> group_of(Process& process);
 RefPtr<Session> session_of(Process& process);
-bool is_session_leader(const Process& process);
 // The controlling terminal of the process's session; may be null.
 RefPtr<ControllingTerminal> terminal_of(Process& process);
-// TIOCSCTTY, or open(2) of a terminal by a leader without one. EPERM: not a session leader, or it has a terminal already.
-// The terminal has been told that it belongs to the session by its own code.
-Result<> set_controlling_terminal(RefPtr<ControllingTerminal> terminal);
 // TIOCNOTTY and a leader's exit. A leader's session loses its terminal, whose foreground group gets SIGHUP and SIGCONT
 // (tty_ioctl(4)); any other process just no longer has one itself. ENOTTY: it had none. May sleep.
 Result<> give_up_terminal();

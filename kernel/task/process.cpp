@@ -22,8 +22,6 @@ void Process::set_parent_locked(Process& new_parent) {
     parent_pid_.store(new_parent.pid(), std::memory_order_relaxed);  // see parent_pid()
 }
 
-Thread* Process::any_thread_locked() { return threads.empty() ? nullptr : &threads.front(); }
-
 // ---- usage
 
 void Usage::add(const Usage& other) {
@@ -110,16 +108,9 @@ RefPtr<Thread> next_thread(Process& process, Pid from) {
     return RefPtr<Thread>(best);
 }
 
-RefPtr<Process> init_process() { return find_process(Pid{1}); }
-
 Resources resources_of(Process& process) {
     const TreeGuard guard(g_tree_lock);
     return {process.space, process.files, process.fs, process.executable, process.credentials};
-}
-
-u32 process_count() {
-    const TreeGuard guard(g_tree_lock);
-    return g_pids.count(PidKind::Process);
 }
 
 u32 thread_count() {

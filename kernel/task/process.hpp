@@ -67,6 +67,7 @@ public:
     i32 exit_signal GUARDED_BY(g_tree_lock) = abi::kSIGCHLD;  // what the parent gets at the end; 0: nothing (clone(2))
     bool executed GUARDED_BY(g_tree_lock) = false;            // execve(2) succeeded: setpgid(2) by the parent is over
     bool left_terminal GUARDED_BY(g_tree_lock) = false;       // TIOCNOTTY by another than the session's leader
+    bool borrows_memory GUARDED_BY(g_tree_lock) = false;      // vfork(2): until it executes or ends, the parent sleeps
     Usage children_usage GUARDED_BY(g_tree_lock);             // of those waited for, and theirs
     void set_parent_locked(Process& new_parent) REQUIRES(g_tree_lock);
 
@@ -104,12 +105,9 @@ public:
 
     // ---- queues
     sync::WaitQueue child_changed;  // wait(2) of this process
-    sync::WaitQueue continued;      // stopped threads of this process
-    sync::WaitQueue thread_gone;    // execve(2) waits for the others
-
-    // vfork(2): the parent sleeps on the child's queue until this is set. Set by the child before wake_all().
-    std::atomic<bool> released_parent{true};
-    sync::WaitQueue parent_release;
+    // For what its threads wait for uninterruptibly but for their own end: the end of a stop, of the other threads
+    // (execve), of a child's use of our memory (vfork).
+    sync::WaitQueue changed;
 
     // ---- setitimer(ITIMER_REAL), the process's own threads only; the callback runs in interrupt context
     time::Timer real_timer;
@@ -120,8 +118,6 @@ public:
     // Of its threads, living and gone, but not of its children. Takes signal_lock.
     Usage usage() const;
     u64 limit(abi::Resource which) const { return limits[which].rlim_cur; }
-    // The thread whose number is the pid, or another one that is left; nullptr for a zombie.
-    Thread* any_thread_locked() REQUIRES(signal_lock);
 
 private:
     std::atomic<i32> parent_pid_{0};
@@ -141,7 +137,6 @@ RefPtr<Process> find_process(Pid pid);   // zombies included
 RefPtr<Process> next_process(Pid from);  // the one with the lowest pid >= from: for /proc
 RefPtr<Thread> find_thread(Pid tid);
 RefPtr<Thread> next_thread(Process& process, Pid from);
-RefPtr<Process> init_process();
 
 // References that other threads may replace meanwhile; for readers outside the process. May be null: a zombie.
 struct Resources {
@@ -154,7 +149,6 @@ struct Resources {
 Resources resources_of(Process& process);
 
 // Numbers for /proc/loadavg and sysinfo(2).
-u32 process_count();
 u32 thread_count();
 Pid last_pid();
 

@@ -29,8 +29,4 @@ Result<RefPtr<Thread>> Thread::create(Process& process) {
 
 void Thread::reap_dead(sched::Entity& entity) { static_cast<Thread&>(entity).unref(); }
 
-Thread* thread_of(sched::Entity& entity) {
-    return entity.reap == Thread::reap_dead ? static_cast<Thread*>(&entity) : nullptr;
-}
-
 }  // namespace hd::task

@@ -64,7 +64,6 @@ public:
     bool reset_on_fork = false;       // sched_setscheduler(2), SCHED_RESET_ON_FORK
 
 private:
-    friend Thread* thread_of(sched::Entity& entity);
     explicit Thread(Process& process);
     static void reap_dead(sched::Entity& entity);
 
@@ -73,7 +72,5 @@ private:
 
 // The running thread. Only where a user thread runs: system calls, faults from user mode, signal delivery.
 inline Thread& current_thread() { return static_cast<Thread&>(sched::current()); }
-// The entity as a Thread; nullptr for a kernel thread.
-Thread* thread_of(sched::Entity& entity);
 
 }  // namespace hd::task

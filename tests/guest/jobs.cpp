@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -190,6 +191,30 @@ TEST_CASE("read, poll and wait go on after a stop") {
         REQUIRE(write(data.writer(), &byte, 1) == 1);
     }
     CHECK(wait_status(pid) == 0);
+}
+
+TEST_CASE("poll and select of nothing only sleep, and say what is left") {
+    long long begin = now_ns();
+    CHECK(poll(nullptr, 0, 20) == 0);
+    CHECK(now_ns() - begin >= 20'000'000);
+    begin = now_ns();
+    timeval limit{0, 20'000};
+    CHECK(syscall(SYS_select, 0, nullptr, nullptr, nullptr, &limit) == 0);
+    CHECK(now_ns() - begin >= 20'000'000);
+    CHECK(limit.tv_sec == 0);
+    CHECK(limit.tv_usec == 0);
+    Pipe pipe;
+    REQUIRE(write(pipe.writer(), "x", 1) == 1);
+    fd_set readable, writable;
+    FD_ZERO(&readable);
+    FD_ZERO(&writable);
+    FD_SET(pipe.reader(), &readable);
+    FD_SET(pipe.writer(), &writable);
+    timespec rest{100, 0};
+    CHECK(syscall(SYS_pselect6, 20, &readable, &writable, nullptr, &rest, nullptr) == 2);
+    CHECK(FD_ISSET(pipe.reader(), &readable));
+    CHECK(FD_ISSET(pipe.writer(), &writable));
+    CHECK(rest.tv_sec == 99);
 }
 
 TEST_CASE("SA_NOCLDSTOP: stops do not send SIGCHLD, ends do") {

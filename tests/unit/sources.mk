@@ -58,3 +58,4 @@ UNIT_KERNEL_SOURCES += kernel/fs/tmpfs/tmpfs.cpp
 UNIT_KERNEL_SOURCES += kernel/fs/initramfs/cpio.cpp
 UNIT_KERNEL_SOURCES += kernel/fs/initramfs/initramfs.cpp
 UNIT_KERNEL_SOURCES += kernel/ipc/pipe.cpp
+UNIT_KERNEL_SOURCES += kernel/fs/procfs/text.cpp

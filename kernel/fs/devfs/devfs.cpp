@@ -72,8 +72,8 @@ void mount_devfs() {
     const WalkStart start{root_dentry(), root_dentry(), &root_user};
     register_file_system({"devtmpfs", devfs::make});
     devfs::add_memory_devices();
-    static_cast<void>(make_node(start, "/dev", InodeKind::Directory, 0755, 0));  // most often it is there
-    if (!mount(start, "devtmpfs", "/dev", "devtmpfs", abi::kMS_NOSUID) ||
+    const auto made = make_node(start, "/dev", InodeKind::Directory, 0755, 0);
+    if ((!made && made.error() != Errno::kEEXIST) || !mount(start, "devtmpfs", "/dev", "devtmpfs", abi::kMS_NOSUID) ||
         !mount(start, "tmpfs", "/dev/shm", "tmpfs", abi::kMS_NOSUID | abi::kMS_NODEV))
         core::boot_failure("/dev cannot be mounted");
     devfs::g_mounted = true;

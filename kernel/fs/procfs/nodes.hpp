@@ -41,7 +41,6 @@ using SubjectText = Result<> (*)(TextSink& sink, const Subject& subject);
 Result<> put_stat(TextSink& sink, const Subject& subject);
 Result<> put_status(TextSink& sink, const Subject& subject);
 Result<> put_statm(TextSink& sink, const Subject& subject);
-Result<> put_limits(TextSink& sink, const Subject& subject);
 Result<> put_maps(TextSink& sink, const Subject& subject);
 Result<> put_mounts(TextSink& sink, const Subject& subject);
 Result<> put_mountinfo(TextSink& sink, const Subject& subject);

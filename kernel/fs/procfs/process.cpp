@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // /proc/PID and /proc/PID/task/TID: directories made from one table, the magic links exe, cwd and root, and the open files
-// in fd and fdinfo. Each inode holds its process's record; when the process is gone from the table, everything in an old
+// in fd. Each inode holds its process's record; when the process is gone from the table, everything in an old
 // directory is ENOENT or ESRCH, even if the number is in use again.
 #include "kernel/fs/procfs/nodes.hpp"
 #include "kernel/fs/vfs/path.hpp"
@@ -67,41 +67,50 @@ Result<> put_wchan(TextSink& sink, const Subject& subject) {
 
 enum class Where : u8 { Both, ProcessOnly };
 
+// What a link leads to. ENOENT: a zombie has it no more. `fd`: of the links in fd.
+using Target = Result<DentryRef> (*)(const Resources& resources, int fd);
+
 struct Entry {
     const char* name;
     InodeKind kind;
     u32 mode;
-    SubjectText text;                               // of a regular file
-    Result<DentryRef> (*target)(const Resources&);  // of a link
+    SubjectText text;  // of a regular file
+    Target target;     // of a link
     Where where = Where::Both;
 };
 
 Result<DentryRef> present(DentryRef dentry) {
-    if (!dentry) return fail(Errno::kENOENT);  // a zombie has none
+    if (!dentry) return fail(Errno::kENOENT);
     return dentry;
 }
-Result<DentryRef> target_exe(const Resources& resources) { return present(resources.executable); }
-Result<DentryRef> target_cwd(const Resources& resources) {
+Result<DentryRef> target_exe(const Resources& resources, int) { return present(resources.executable); }
+Result<DentryRef> target_cwd(const Resources& resources, int) {
     return present(resources.fs ? resources.fs->working_directory() : DentryRef{});
 }
-Result<DentryRef> target_root(const Resources& resources) {
+Result<DentryRef> target_root(const Resources& resources, int) {
     return present(resources.fs ? resources.fs->root() : DentryRef{});
+}
+Result<FileRef> file_at(const Resources& resources, int fd) {
+    if (resources.files)
+        if (auto file = resources.files->get_from_outside(fd)) return file;
+    return fail(Errno::kENOENT);
+}
+Result<DentryRef> target_fd(const Resources& resources, int fd) {
+    const FileRef file = TRY(file_at(resources, fd));
+    if (file->dentry) return file->dentry;
+    return Dentry::make(file->inode);  // a pipe: opening the link opens it anew
 }
 
 constexpr Entry text(const char* name, SubjectText put, u32 mode = 0444) {
     return {name, InodeKind::Regular, mode, put, nullptr};
 }
-constexpr Entry magic(const char* name, Result<DentryRef> (*target)(const Resources&)) {
-    return {name, InodeKind::Symlink, 0777, nullptr, target};
-}
+constexpr Entry magic(const char* name, Target target) { return {name, InodeKind::Symlink, 0777, nullptr, target}; }
 constexpr Entry kEntries[] = {
     {"task", InodeKind::Directory, 0555, nullptr, nullptr, Where::ProcessOnly},
     {"fd", InodeKind::Directory, 0500, nullptr, nullptr},
-    {"fdinfo", InodeKind::Directory, 0500, nullptr, nullptr},
     text("cmdline", put_cmdline),
     text("comm", put_comm, 0644),
     text("environ", put_environ, 0400),
-    text("limits", put_limits),
     text("maps", put_maps),
     text("mountinfo", put_mountinfo),
     text("mounts", put_mounts),
@@ -113,7 +122,7 @@ constexpr Entry kEntries[] = {
     magic("cwd", target_cwd),
     magic("root", target_root),
 };
-enum : usize { kTask, kFd, kFdInfo };
+enum : usize { kTask, kFd };
 
 // Inode numbers: the process's or thread's number, whether it is a thread's, the entry, and the descriptor.
 u64 number_of(const Subject& subject, usize entry, u32 fd = 0) {
@@ -159,15 +168,15 @@ private:
 };
 
 // A link to an object, not to a path: following it needs no search permission along a path, and finds deleted files.
-class MagicLink : public Inode {
+class MagicLink final : public Inode {
 public:
-    MagicLink(FileSystem& owner, u32 mode_in, u64 number_in, const Subject& subject)
-        : Inode(owner, InodeKind::Symlink, mode_in, number_in), subject_(subject) {}
+    MagicLink(FileSystem& owner, u32 mode_in, u64 number_in, const Subject& subject, Target target, int fd)
+        : Inode(owner, InodeKind::Symlink, mode_in, number_in), subject_(subject), target_(target), fd_(fd) {}
 
     Result<DentryRef> follow_magic() override {
         const Resources resources = resources_of(*subject_.process);
         TRY(check_inspect(resources));
-        return object(resources);
+        return target_(resources, fd_);
     }
     Result<usize> read_link(std::span<char> buffer) override {
         const DentryRef dentry = TRY(follow_magic());
@@ -175,65 +184,12 @@ public:
         if (!space) return fail(Errno::kENOMEM);
         const DentryRef root = task::current_process().fs->root();
         const std::string_view path = TRY(path_of(*dentry, *root, {space.get(), abi::kPATH_MAX}));
-        BufferSink sink(buffer);
-        sink.put(path);
-        return sink.view().size();
+        return path.copy(buffer.data(), buffer.size());
     }
-
-protected:
-    virtual Result<DentryRef> object(const Resources& resources) = 0;
 
 private:
     const Subject subject_;
-};
-
-class EntryLink final : public MagicLink {
-public:
-    EntryLink(FileSystem& owner, u64 number_in, const Subject& subject, const Entry& entry)
-        : MagicLink(owner, 0777, number_in, subject), entry_(entry) {}
-
-private:
-    Result<DentryRef> object(const Resources& resources) override { return entry_.target(resources); }
-    const Entry& entry_;
-};
-
-class FdLink final : public MagicLink {
-public:
-    FdLink(FileSystem& owner, u32 mode_in, u64 number_in, const Subject& subject, int fd)
-        : MagicLink(owner, mode_in, number_in, subject), fd_(fd) {}
-
-private:
-    Result<DentryRef> object(const Resources& resources) override {
-        if (!resources.files) return fail(Errno::kENOENT);
-        const auto file = resources.files->get_from_outside(fd_);
-        if (!file) return fail(Errno::kENOENT);
-        if ((*file)->dentry) return (*file)->dentry;
-        return Dentry::make((*file)->inode);  // a pipe: opening this opens it anew
-    }
-    const int fd_;
-};
-
-class FdInfoFile final : public GeneratedInode {
-public:
-    FdInfoFile(FileSystem& owner, u64 number_in, const Subject& subject, int fd)
-        : GeneratedInode(owner, 0400, number_in), subject_(subject), fd_(fd) {}
-
-    Result<> generate(TextSink& sink) override {
-        const Resources resources = resources_of(*subject_.process);
-        TRY(check_inspect(resources));
-        if (!resources.files) return fail(Errno::kENOENT);
-        const FileRef file = TRY(resources.files->get_from_outside(fd_));
-        const u32 cloexec = TRY(resources.files->cloexec(fd_)) ? abi::kO_CLOEXEC : 0;
-        format_to(sink, "pos:\t{}\nflags:\t0{:o}\nino:\t{}\n", position_of(*file), file->status_flags() | cloexec,
-                  file->inode->number);
-        return {};
-    }
-
-private:
-    // Without the lock, which a read(2) that blocks may hold for ever.
-    static u64 position_of(const File& file) NO_THREAD_SAFETY_ANALYSIS { return file.position; }
-
-    const Subject subject_;
+    const Target target_;
     const int fd_;
 };
 
@@ -268,29 +224,22 @@ protected:
 
 class FdDirectory final : public SubjectDirectory {
 public:
-    FdDirectory(FileSystem& owner, const Subject& subject, usize entry)
-        : SubjectDirectory(owner, 0500, number_of(subject, entry + 1), subject), entry_(entry) {}
+    FdDirectory(FileSystem& owner, const Subject& subject)
+        : SubjectDirectory(owner, 0500, number_of(subject, kFd + 1), subject) {}
 
     Result<InodeRef> lookup(std::string_view name) override {
         const int fd = TRY(parse(name));
-        const Resources resources = resources_of(*subject_.process);
-        if (!resources.files) return fail(Errno::kENOENT);
-        const auto file = resources.files->get_from_outside(fd);
-        if (!file) return fail(Errno::kENOENT);
-        const u64 at = number_of(subject_, entry_ + 1, static_cast<u32>(fd) + 1);
-        if (entry_ == kFdInfo) return make_owned<FdInfoFile>(subject_, file_system, at, subject_, fd);
-        const u32 bits = ((*file)->readable() ? 0500u : 0u) | ((*file)->writable() ? 0300u : 0u);
-        return make_owned<FdLink>(subject_, file_system, bits, at, subject_, fd);
+        const FileRef file = TRY(file_at(resources_of(*subject_.process), fd));
+        const u64 at = number_of(subject_, kFd + 1, static_cast<u32>(fd) + 1);
+        const u32 bits = (file->readable() ? 0500u : 0u) | (file->writable() ? 0300u : 0u);
+        return make_owned<MagicLink>(subject_, file_system, bits, at, subject_, target_fd, fd);
     }
     Result<> read_directory(u64 position, DirentSink& sink) override {
         const Resources resources = resources_of(*subject_.process);
         if (!resources.files) return {};
-        return read_numbers(position, sink, entry_ == kFd ? InodeKind::Symlink : InodeKind::Regular,
+        return read_numbers(position, sink, InodeKind::Symlink,
                             [&](int from) { return resources.files->next_open(from); });
     }
-
-private:
-    const usize entry_;
 };
 
 class EntriesDirectory final : public SubjectDirectory {
@@ -327,9 +276,10 @@ Result<InodeRef> EntriesDirectory::lookup(std::string_view name) {
         const Entry& entry = kEntries[i];
         if (name != entry.name || (entry.where == Where::ProcessOnly && subject_.thread)) continue;
         if (i == kTask) return make_owned<TaskDirectory>(subject_, file_system, subject_);
-        if (i == kFd || i == kFdInfo) return make_owned<FdDirectory>(subject_, file_system, subject_, i);
+        if (i == kFd) return make_owned<FdDirectory>(subject_, file_system, subject_);
         const u64 at = number_of(subject_, i + 1);
-        if (entry.kind == InodeKind::Symlink) return make_owned<EntryLink>(subject_, file_system, at, subject_, entry);
+        if (entry.kind == InodeKind::Symlink)
+            return make_owned<MagicLink>(subject_, file_system, 0777u, at, subject_, entry.target, 0);
         return make_owned<SubjectFile>(subject_, file_system, at, subject_, entry);
     }
     return fail(Errno::kENOENT);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What /proc/PID/{stat,status,statm,limits,maps} say. Formats: proc(5), and Linux 6.1's fs/proc/array.c and task_mmu.c.
+// What /proc/PID/{stat,status,statm,maps} say. Formats: proc(5), and Linux 6.1's fs/proc/array.c and task_mmu.c.
 #include <bit>
 
 #include "kernel/abi/system.hpp"
@@ -196,44 +196,6 @@ Result<> put_statm(TextSink& sink, const Subject& subject) {
     // Shared pages are not counted.
     format_to(sink, "{} {} 0 {} 0 {} 0\n", space.virtual_pages, space.resident_pages, space.text_pages,
               space.data_pages + space.stack_pages);
-    return {};
-}
-
-Result<> put_limits(TextSink& sink, const Subject& subject) {
-    static constexpr struct {
-        abi::Resource resource;
-        const char *name, *unit;
-    } kLimits[] = {
-        {abi::kRLIMIT_CPU, "Max cpu time", "seconds"},
-        {abi::kRLIMIT_FSIZE, "Max file size", "bytes"},
-        {abi::kRLIMIT_DATA, "Max data size", "bytes"},
-        {abi::kRLIMIT_STACK, "Max stack size", "bytes"},
-        {abi::kRLIMIT_CORE, "Max core file size", "bytes"},
-        {abi::kRLIMIT_RSS, "Max resident set", "bytes"},
-        {abi::kRLIMIT_NPROC, "Max processes", "processes"},
-        {abi::kRLIMIT_NOFILE, "Max open files", "files"},
-        {abi::kRLIMIT_MEMLOCK, "Max locked memory", "bytes"},
-        {abi::kRLIMIT_AS, "Max address space", "bytes"},
-        {abi::kRLIMIT_LOCKS, "Max file locks", "locks"},
-        {abi::kRLIMIT_SIGPENDING, "Max pending signals", "signals"},
-        {abi::kRLIMIT_MSGQUEUE, "Max msgqueue size", "bytes"},
-        {abi::kRLIMIT_NICE, "Max nice priority", ""},
-        {abi::kRLIMIT_RTPRIO, "Max realtime priority", ""},
-        {abi::kRLIMIT_RTTIME, "Max realtime timeout", "us"},
-    };
-    const auto put_value = [&](u64 value) {
-        if (value == abi::kRLIM_INFINITY)
-            format_to(sink, "{:<20} ", "unlimited");
-        else
-            format_to(sink, "{:<20} ", value);
-    };
-    sink.put("Limit                     Soft Limit           Hard Limit           Units     \n");
-    for (const auto& limit : kLimits) {
-        format_to(sink, "{:<25} ", limit.name);
-        put_value(subject.process->limits[limit.resource].rlim_cur);
-        put_value(subject.process->limits[limit.resource].rlim_max);
-        format_to(sink, "{:<10}\n", limit.unit);
-    }
     return {};
 }
 

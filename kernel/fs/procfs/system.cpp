@@ -189,19 +189,6 @@ void put_buddyinfo(TextSink& sink) {
     sink.put("\n");
 }
 
-void put_boot_id(TextSink& sink) {
-    // Made at the first reading; two that come together may see different ones before that, and none afterwards.
-    static constinit std::atomic<u64> id[2]{};
-    for (std::atomic<u64>& half : id) {
-        u64 none = 0, random;
-        arch::hardware_random(&random, sizeof random);
-        half.compare_exchange_strong(none, random | 1);
-    }
-    const u64 high = id[0], low = id[1];
-    format_to(sink, "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}\n", high >> 32, high >> 16 & 0xffff, high & 0xfff,
-              low >> 48 & 0xfff, low & 0xffff'ffff'ffff);
-}
-
 Result<> store_exit_status(std::string_view text) {
     const auto status = take_number(text);
     if (!status || !text.empty() || *status > 255) return fail(Errno::kEINVAL);
@@ -247,7 +234,6 @@ constexpr Node link(const char* name, void (*target)(TextSink&)) {
 
 using abi::Utsname;
 
-constexpr Node kRandomNodes[] = {file("boot_id", put_boot_id)};
 constexpr Node kKernelNodes[] = {
     file("ostype", put_name<&Utsname::sysname>),
     file("osrelease", put_name<&Utsname::release>),
@@ -256,11 +242,8 @@ constexpr Node kKernelNodes[] = {
     file("domainname", put_name<&Utsname::domainname>, 0644, core::set_domain_name),
     file("pid_max", put_constant<task::PidTable::kLimit>),
     file("ngroups_max", put_constant<Credentials::kMaxGroups>),
-    directory("random", kRandomNodes),
 };
-constexpr Node kFsNodes[] = {file("nr_open", put_constant<FdTable::kHardLimit>)};
-constexpr Node kVmNodes[] = {file("overcommit_memory", put_constant<1>)};
-constexpr Node kSysNodes[] = {directory("kernel", kKernelNodes), directory("fs", kFsNodes), directory("vm", kVmNodes)};
+constexpr Node kSysNodes[] = {directory("kernel", kKernelNodes)};
 constexpr Node kHeddleNodes[] = {
     file(
         "exit_status", [](TextSink& sink) { format_to(sink, "{}\n", exit_status()); }, 0644, store_exit_status),

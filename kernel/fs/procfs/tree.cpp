@@ -57,12 +57,16 @@ public:
     Result<InodeRef> create(std::string_view, InodeKind, u32, u64, const Credentials&) override {
         return fail(Errno::kENOENT);  // as Linux's /proc has it
     }
-    Result<> read_directory(u64 position, DirentSink& sink) override {
-        for (u64 i = position - 2; i < nodes_.size(); ++i)
-            if (!sink.entry(nodes_[i].name, number_of(nodes_[i]), nodes_[i].kind, i + 3)) break;
-        return {};
-    }
+    Result<> read_directory(u64 position, DirentSink& sink) override { return read_nodes(position, sink), Result<>{}; }
     bool cacheable() const override { return false; }
+
+protected:
+    // False: the sink is full.
+    bool read_nodes(u64 position, DirentSink& sink) {
+        for (u64 i = position - 2; i < nodes_.size(); ++i)
+            if (!sink.entry(nodes_[i].name, number_of(nodes_[i]), nodes_[i].kind, i + 3)) return false;
+        return true;
+    }
 
 private:
     Result<InodeRef> make(const Node& node) {
@@ -96,9 +100,7 @@ public:
 
     Result<> read_directory(u64 position, DirentSink& sink) override {
         if (position < kFirstProcess) {
-            StopsWhenFull table(sink);
-            TRY(NodeDirectory::read_directory(position, table));
-            if (table.full()) return {};
+            if (!read_nodes(position, sink)) return {};
             position = kFirstProcess;
         }
         for (;;) {
@@ -112,21 +114,6 @@ public:
             if (!sink.entry(name.view(), pid << 32, InodeKind::Directory, position)) return {};
         }
     }
-
-private:
-    class StopsWhenFull final : public DirentSink {
-    public:
-        explicit StopsWhenFull(DirentSink& sink) : sink_(sink) {}
-        bool entry(std::string_view name, u64 inode, InodeKind kind, u64 next) override {
-            full_ = !sink_.entry(name, inode, kind, next);
-            return !full_;
-        }
-        bool full() const { return full_; }
-
-    private:
-        DirentSink& sink_;
-        bool full_ = false;
-    };
 };
 
 class ProcSystem final : public FileSystem {
@@ -150,8 +137,9 @@ void mount_procfs() {
     const Credentials root_user{};
     const WalkStart start{root_dentry(), root_dentry(), &root_user};
     register_file_system({"proc", proc::make});
-    static_cast<void>(make_node(start, "/proc", InodeKind::Directory, 0555, 0));  // most often it is there
-    if (!mount(start, "proc", "/proc", "proc", abi::kMS_NOSUID | abi::kMS_NODEV | abi::kMS_NOEXEC))
+    const auto made = make_node(start, "/proc", InodeKind::Directory, 0555, 0);
+    if ((!made && made.error() != Errno::kEEXIST) ||
+        !mount(start, "proc", "/proc", "proc", abi::kMS_NOSUID | abi::kMS_NODEV | abi::kMS_NOEXEC))
         core::boot_failure("/proc cannot be mounted");
 }
 

@@ -25,6 +25,8 @@ public:
     // are not cached. ENOMEM.
     static Result<DentryRef> make(InodeRef inode, DentryRef parent = {}, std::string_view name = {});
 
+    ~Dentry();
+
     const InodeRef inode;
 
     // The directory that this is in; for a mounted root, the directory that the mount point is in; for the topmost root and
@@ -51,7 +53,6 @@ private:
     friend class DentryCache;
     friend class MountTable;
     Dentry(InodeRef inode_in, DentryRef parent_in) : inode(std::move(inode_in)), parent_(parent_in.release()) {}
-    ~Dentry();
     void set_name(std::string_view name, std::unique_ptr<char[]> storage);
 
     static constexpr usize kInlineName = 31;

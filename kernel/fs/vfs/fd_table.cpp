@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/fs/vfs/fd_table.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -29,7 +30,7 @@ Result<RefPtr<FdTable>> FdTable::create() { return mm::make_ref<FdTable>(); }
 FdTable::~FdTable() {
     for (u32 fd = find_bit(used_, 0, capacity_, true); fd < capacity_; fd = find_bit(used_, fd + 1, capacity_, true))
         files_[fd]->unref();
-    if (files_ != inline_files_) mm::kfree(files_);
+    if (files_ != inline_files_) mm::kfree(static_cast<void*>(files_));
 }
 
 Result<RefPtr<FdTable>> FdTable::copy() {
@@ -70,10 +71,10 @@ Result<> FdTable::grow(u32 needed) {
     {
         core::LockGuard guard(lock_);
         if (capacity > capacity_) {
-            std::memcpy(files, files_, capacity_ * sizeof(File*));
+            std::copy_n(files_, capacity_, files);
             std::memcpy(used, used_, capacity_ / 8);
             std::memcpy(cloexec, cloexec_, capacity_ / 8);
-            unneeded = files_ == inline_files_ ? nullptr : files_;
+            unneeded = files_ == inline_files_ ? nullptr : static_cast<void*>(files_);
             files_ = files;
             used_ = used;
             cloexec_ = cloexec;

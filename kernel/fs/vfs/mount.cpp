@@ -84,13 +84,16 @@ Result<> MountTable::detach(DentryRef root, bool lazy) {
     RefPtr<Mount> mount;  // freed after the lock
     core::LockGuard guard(g_tree_lock);
     if (root->mount_ == nullptr || !root->mount_->point) return fail(Errno::kEINVAL);
-    for (const Mount* other = g_first; other != nullptr; other = other->next_)
-        if (other->point && &other->point->inode->file_system == root->mount_->file_system.get())
+    Mount** link = nullptr;
+    for (Mount** at = &g_first; *at != nullptr; at = &(*at)->next_) {
+        if (*at == root->mount_)
+            link = at;
+        else if ((*at)->point && &(*at)->point->inode->file_system == root->mount_->file_system.get())
             return fail(Errno::kEBUSY);
+    }
+    ASSERT(link != nullptr, "a mounted root is not in the list of mounts");
     // The Mount's reference and the caller's. A new one could only come through the mount point, under this lock.
     if (!lazy && root->reference_count() != 2) return fail(Errno::kEBUSY);
-    Mount** link = &g_first;
-    while (*link != root->mount_) link = &(*link)->next_;
     mount = RefPtr<Mount>(kAdoptRef, *link);
     *link = mount->next_;
     mount->point->mounted_.store(nullptr, std::memory_order_relaxed);  // as in attach()

@@ -17,7 +17,7 @@
 
 namespace hd::task {
 
-inline constexpr u64 kMaxStringSize = 128 * 1024;  // NUL included (execve(2), MAX_ARG_STRLEN)
+inline constexpr u64 kMaxStringSize = u64{128} << 10;  // NUL included (execve(2), MAX_ARG_STRLEN)
 
 // Strings one after the other, each with its NUL, in pages.
 class StringBlock {

@@ -10,13 +10,12 @@
 #include "kernel/task/exec/loader.hpp"
 #include "kernel/task/exit.hpp"
 #include "kernel/task/signal/internal.hpp"
-#include "kernel/task/vfork.hpp"
 
 namespace hd::task {
 
 namespace {
 
-constexpr u64 kInitialStack = 128 * 1024;  // beyond what the arguments take; more comes by page faults
+constexpr u64 kInitialStack = u64{128} << 10;  // beyond what the arguments take; more comes by page faults
 constexpr usize kAuxEntries = 20;
 
 // Writes to the current address space.
@@ -53,9 +52,9 @@ Result<> become_only_thread(Thread& self) {
         process.survivor = &self;
         for (Thread& other : process.threads)
             if (&other != &self) notify_locked(process, other);
-        process.continued.wake_all();
+        process.changed.wake_all();
     }
-    process.thread_gone.wait_until("execve", [&] {
+    process.changed.wait_until("execve", [&] {
         const SignalGuard guard(process.signal_lock);
         return process.threads.size() == 1;
     });
@@ -115,12 +114,12 @@ void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace>
         std::swap(process.executable, file);
         if (own_files) std::swap(process.files, own_files);
         process.executed = true;
+        return_memory_locked(process);
         process.exit_signal = abi::kSIGCHLD;
         process.parent_death_signal = 0;
     }
     if (space) account_space(process, *space);
     space = nullptr;
-    release_vfork_parent(process);
     process.files->close_on_exec();
     reset_handlers(process);
 }
@@ -165,7 +164,7 @@ Result<> start_program(Thread& self, const Executable& executable, const StackLa
 }  // namespace
 
 u64 argument_limit() {
-    constexpr u64 kMost = u64{2} << 20, kLeast = 128 * 1024;  // as Linux: a quarter of the stack, within bounds
+    constexpr u64 kMost = u64{2} << 20, kLeast = u64{128} << 10;  // as Linux: a quarter of the stack, within bounds
     return std::clamp(current_process().limit(abi::kRLIMIT_STACK) / 4, kLeast, kMost);
 }
 

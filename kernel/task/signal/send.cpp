@@ -37,7 +37,7 @@ void begin_exit_locked(Process& process, i32 status) {
     process.exiting = true;
     process.exit_status = status;
     for (Thread& thread : process.threads) notify_locked(process, thread);
-    process.continued.wake_all();  // the stopped ones as well
+    process.changed.wake_all();  // the stopped ones as well
 }
 
 void begin_exit(Process& process, i32 status) {

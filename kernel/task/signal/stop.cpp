@@ -25,11 +25,12 @@ void end_stop_locked(Process& process) {
     const bool complete = process.running_threads == 0;
     process.continue_unreported = complete;
     process.stop_report = complete ? StopReport::Continued : StopReport::None;
-    process.continued.wake_all();
+    process.changed.wake_all();
 }
 
 bool thread_stopped_locked(Process& process) {
-    if (process.stop_signal == 0 || process.running_threads == 0 || --process.running_threads != 0) return false;
+    if (process.exiting || process.stop_signal == 0 || process.running_threads == 0) return false;
+    if (--process.running_threads != 0) return false;
     process.stop_report = StopReport::Stopped;
     return true;
 }
@@ -56,7 +57,7 @@ void take_part_in_stop(Thread& self) {
         stop = process.stop_count;
     }
     if (last) report_stop(process);
-    process.continued.wait_until(
+    process.changed.wait_until(
         "stopped",
         [&] {
             const SignalGuard guard(process.signal_lock);
