@@ -321,6 +321,12 @@ test-unit-tsan: $(B)/unit/unit_tests_tsan
 test-tools: | $(B)/have/test
 	@$(PYTHON) -m unittest discover -s tests/tools -t .
 
+# Hundreds of boots, for what shows once in hundreds.
+.PHONY: stress
+BOOTS ?= 500
+stress: $(B)/heddle.elf $(B)/initramfs.cpio | $(B)/have/run
+	@$(PYTHON) tests/stress/boots.py --boots $(BOOTS)
+
 # ---- Lint -----------------------------------------------------------------------------------------------------------
 
 .PHONY: lint format
