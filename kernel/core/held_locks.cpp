@@ -12,11 +12,11 @@ HD_PERCPU PerCpu<HeldLocks> g_held_spinlocks;
 namespace {
 
 constexpr const char* kRankNames[] = {
-    "FilePosition", "FileSystemRename", "Directory",      "Inode",          "Pipe",      "Terminal",
-    "AddressSpace", "ProcessWait",      "ProcessTree",    "FileTable",      "FsContext", "Mounts",
-    "Dentry",       "PageCache",        "PageTable",      "OpenFile",       "Futex",     "VmapArea",
-    "Signal",       "TerminalInput",    "TerminalOutput", "Device",         "WaitQueue", "Timer",
-    "RunQueue",     "CallFunction",     "SlabDepot",      "FrameAllocator", "Log",       "Console"};
+    "FilePosition",  "FileSystemRename", "Directory", "Inode",     "Pipe",     "Terminal",
+    "AddressSpace",  "ProcessTree",      "FileTable", "FsContext", "Mounts",   "Dentry",
+    "PageCache",     "PageTable",        "OpenFile",  "Futex",     "VmapArea", "Signal",
+    "TerminalInput", "Device",           "WaitQueue", "Timer",     "RunQueue", "CallFunction",
+    "SlabDepot",     "FrameAllocator",   "Log",       "Console"};
 static_assert(std::size(kRankNames) == static_cast<usize>(Rank::kCount));
 }  // namespace
 

@@ -16,7 +16,6 @@ enum class Rank : u8 {
     Pipe,              // a pipe's buffer
     Terminal,          // a terminal's line discipline: reading side
     AddressSpace,      // the set of a process's mappings
-    ProcessWait,       // reserved for tests of sleeping locks
     // From here on spinlocks that interrupt handlers never take.
     ProcessTree,  // parents, children, groups, sessions, the pid table
     FileTable,    // a process's descriptors
@@ -31,7 +30,6 @@ enum class Rank : u8 {
     // Spinlocks taken with interrupts off, as interrupt handlers take them too.
     Signal,          // a process's pending signals and handlers
     TerminalInput,   // characters on their way from the interrupt handler to the line discipline
-    TerminalOutput,  // a terminal's output queue
     Device,          // a device's registers
     WaitQueue,       // the waiters of one condition
     Timer,           // a CPU's timer queue

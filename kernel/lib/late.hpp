@@ -11,6 +11,7 @@ namespace hd {
 
 template <class T> class Late {
 public:
+    constexpr Late() = default;
     template <class... Arguments> T& construct(Arguments&&... arguments) {
         return *new (storage_) T(std::forward<Arguments>(arguments)...);
     }

@@ -11,7 +11,7 @@
 
 #include "kernel/core/percpu.hpp"
 #include "kernel/core/spinlock.hpp"
-#include "kernel/lib/late_init.hpp"
+#include "kernel/lib/late.hpp"
 #include "kernel/sched/parameters.hpp"
 #include "kernel/sched/scheduler.hpp"
 #include "kernel/time/timer.hpp"
@@ -144,7 +144,7 @@ private:
 };
 
 // Those who ask for it have preemption off; switch_away() asserts the state of things once for all.
-[[gnu::section("percpu")]] extern core::PerCpu<LateInit<RunQueue>> g_run_queues;
+[[gnu::section("percpu")]] extern core::PerCpu<Late<RunQueue>> g_run_queues;
 inline RunQueue& this_run_queue() { return *g_run_queues.unchecked(); }
 inline RunQueue& run_queue_of(CpuId cpu) { return *g_run_queues.on(cpu); }
 

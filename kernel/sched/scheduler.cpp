@@ -153,7 +153,7 @@ bool resched_due(PreemptionPoint point) {
 
 constinit AtomicCpuMask g_scheduling_cpus, g_idle_cpus;
 
-HD_PERCPU core::PerCpu<LateInit<RunQueue>> g_run_queues;
+HD_PERCPU core::PerCpu<Late<RunQueue>> g_run_queues;
 
 Entity* running_on(CpuId cpu) {
     return g_scheduling_cpus.load().has(cpu) ? run_queue_of(cpu).current.load(std::memory_order_relaxed) : nullptr;

@@ -7,7 +7,7 @@
 
 #include "kernel/core/percpu.hpp"
 #include "kernel/core/spinlock.hpp"
-#include "kernel/lib/late_init.hpp"
+#include "kernel/lib/late.hpp"
 
 namespace hd::time {
 
@@ -53,7 +53,7 @@ private:
 };
 
 namespace {
-HD_PERCPU core::PerCpu<LateInit<TimerQueue>, core::PerCpuPolicy::kIrqsOff> g_queues;
+HD_PERCPU core::PerCpu<Late<TimerQueue>, core::PerCpuPolicy::kIrqsOff> g_queues;
 constinit std::atomic<i64> g_wall_clock_offset{0};  // from the monotonic clock, in nanoseconds
 }  // namespace
 
