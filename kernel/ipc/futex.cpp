@@ -60,7 +60,7 @@ Result<> futex_wait(u64 address, FutexScope scope, u32 expected, u32 bits, Nanos
         core::LockGuard guard(bucket.lock);
         bucket.waiters.push_back(self);
     }
-    const Result<u32> seen = mm::UserPtr<u32>(address).load();
+    const Result<u32> seen = mm::load_user_word(address);
     auto result = sync::WaitResult::Ready;
     if (seen && *seen == expected)
         // acquire: pairs with the release in futex_wake(); what the waker did before is seen by the program as well.

@@ -43,8 +43,9 @@ void load_user_space(RunQueue& queue, UserSpace& space) {
     // relaxed: forget_user_space() reads it after the last thread that could load it is gone.
     UserSpace* old = queue.loaded.load(std::memory_order_relaxed);
     if (old == &space) return;
+    space.activate(
+        queue.cpu);  // first: a space that this CPU has loaded must find it in its set (kernel/mm/vm/tlb.cpp)
     if (old != nullptr) old->deactivate(queue.cpu);
-    space.activate(queue.cpu);
     queue.loaded.store(&space, std::memory_order_relaxed);
 }
 
@@ -278,8 +279,8 @@ void forget_user_space(UserSpace& space) {
             RunQueue& queue = this_run_queue();
             auto* gone = static_cast<UserSpace*>(argument);
             if (queue.loaded.load(std::memory_order_relaxed) != gone) return;  // it has switched to another meanwhile
-            gone->deactivate(queue.cpu);
             arch::set_page_table(arch::kernel_page_table());
+            gone->deactivate(queue.cpu);
             queue.loaded.store(nullptr, std::memory_order_relaxed);
         },
         &space);

@@ -7,10 +7,8 @@
 namespace hd::syscall {
 
 Result<std::string_view> PathArgument::load_maybe_empty(Path path) {
-    if (!mm::is_user_range(path.address, 1)) return fail(Errno::kEFAULT);
-    const i64 length = arch::copy_string_from_user_raw(small_, path.address, sizeof(small_));
-    if (length < 0) return fail(Errno::kEFAULT);
-    if (static_cast<usize>(length) < sizeof(small_)) return std::string_view(small_, static_cast<usize>(length));
+    const auto small = mm::copy_string_from_user(small_, path.address);
+    if (small || small.error() != Errno::kENAMETOOLONG) return small;
     large_.reset(new (std::nothrow) char[abi::kPATH_MAX]);
     if (!large_) return fail(Errno::kENOMEM);
     return mm::copy_string_from_user({large_.get(), abi::kPATH_MAX}, path.address);

@@ -29,7 +29,7 @@ Result<> check_file(const fs::File& file, u32 protection, bool shared) {
 Result<u64> sys_mmap(Address address, Size size, Flags protection, Flags flags, Fd fd, Offset offset) {
     const u64 start = static_cast<u64>(offset);
     const u32 type = flags & abi::kMAP_TYPE;
-    if (start % mm::kPageSize != 0 || size == 0) return fail(Errno::kEINVAL);
+    if (start % mm::kPageSize != 0) return fail(Errno::kEINVAL);
     if (type != abi::kMAP_SHARED && type != abi::kMAP_PRIVATE && type != abi::kMAP_SHARED_VALIDATE)
         return fail(Errno::kEINVAL);
     if ((flags & abi::kMAP_HUGETLB) != 0) return fail(Errno::kENOMEM);  // there are no huge pages to be had
@@ -47,6 +47,10 @@ Result<u64> sys_mmap(Address address, Size size, Flags protection, Flags flags, 
         if (start + size < size) return fail(Errno::kEOVERFLOW);
         request.source = TRY(file->map_source());
         request.offset = start;
+        request.may_write = !request.shared || file->writable();
+        if (request.grows_down) return fail(Errno::kEINVAL);
+    } else if (type == abi::kMAP_SHARED_VALIDATE || (request.shared && request.grows_down)) {
+        return fail(Errno::kEINVAL);
     }
     return TRY(space().map(request)).raw;
 }
@@ -82,7 +86,7 @@ Result<u64> sys_msync(Address address, Size size, Flags flags) {
     space().for_each_vma([&](const mm::Vma& vma) {
         if (vma.contains(mapped)) mapped = vma.end;
     });
-    return mapped >= VirtAddr{address} + size ? Result<u64>(0) : fail(Errno::kENOMEM);
+    return size <= mapped - VirtAddr{address} ? Result<u64>(0) : fail(Errno::kENOMEM);
 }
 
 Result<u64> sys_madvise(Address address, Size size, Int advice) {
@@ -90,6 +94,7 @@ Result<u64> sys_madvise(Address address, Size size, Int advice) {
     switch (advice) {
     case abi::kMADV_DONTNEED:
     case abi::kMADV_FREE:  // "may free": at once is allowed
+        if (align_up(size, mm::kPageSize) < size) return fail(Errno::kEINVAL);
         if (size != 0) TRY(space().discard(VirtAddr{address}, size));
         return 0;
     case abi::kMADV_NORMAL:

@@ -74,6 +74,8 @@ void give_away_children_locked(Process& process) REQUIRES(g_tree_lock) {
 // Everything that the process holds. May sleep.
 void release_resources(Process& process) {
     set_real_timer(process, {});
+    // Here, where make_room() still sees the space: it then waits for what comes back instead of killing somebody else.
+    if (process.space->reference_count() == 1) process.space->reap();
     Resources resources;
     bool leader;
     {

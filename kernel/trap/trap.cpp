@@ -16,7 +16,7 @@
 #include "kernel/mm/vm/address_space.hpp"
 #include "kernel/sched/scheduler.hpp"
 #include "kernel/syscall/dispatch.hpp"
-#include "kernel/task/oom.hpp"
+#include "kernel/task/memory.hpp"
 #include "kernel/task/signal/signal.hpp"
 #include "kernel/time/timer.hpp"
 #include "kernel/trap/thread_dump.hpp"
@@ -53,12 +53,10 @@ public:
 
 mm::FaultResult resolve(const PageFault& fault) {
     auto* space = static_cast<mm::AddressSpace*>(sched::current().user_space);
+    if (space == nullptr || !mm::is_user_range(fault.address.raw, 1)) return mm::FaultResult::BadAddress;
     for (;;) {
         const auto result = space->handle_fault(fault.address, {.write = fault.write, .execute = fault.execute});
-        if (result != mm::FaultResult::OutOfMemory) return result;
-        // Memory comes back when the largest process has ended. If that is us, the fault is over: we do not return to it.
-        if (!task::kill_largest() || task::dying()) return result;
-        sched::yield();
+        if (result != mm::FaultResult::OutOfMemory || task::dying() || !task::make_room()) return result;
     }
 }
 
@@ -75,17 +73,17 @@ void signal_for(mm::FaultResult result, VirtAddr address) {
 }  // namespace
 
 void on_page_fault(arch::TrapFrame& frame, const PageFault& fault, u64 fixup) {
-    const bool resolvable =
-        sched::current().user_space != nullptr && mm::is_user_range(fault.address.raw, 1) && !fault.reserved;
+    // The kernel touches user memory in copies, which have a fix-up, and nothing else may fault. First of all, because early in the
+    // boot there is not even a current thread.
+    if (fault.reserved || (!fault.user && (fixup == 0 || !mm::is_user_range(fault.address.raw, 1))))
+        kernel_fault(frame, fault);
     if (fault.user) {
         arch::irq_enable();
-        signal_for(resolvable ? resolve(fault) : mm::FaultResult::BadAddress, fault.address);
+        signal_for(resolve(fault), fault.address);
         arch::irq_disable();
         return;
     }
-    // The kernel touched user memory in a copy, where it may sleep; anything else is a bug.
-    if (fixup == 0) kernel_fault(frame, fault);
-    if (resolvable && frame.interrupts_enabled() && core::preempt_count() == 0) {
+    if (frame.interrupts_enabled() && core::preempt_count() == 0) {
         arch::irq_enable();
         const mm::FaultResult result = resolve(fault);
         arch::irq_disable();

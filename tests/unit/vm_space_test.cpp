@@ -195,25 +195,91 @@ TEST_CASE("mremap keeps the contents where it moves them", "[vm]") {
     REQUIRE_THROWS(program.read(at));
 }
 
+namespace {
+
+// Every free frame, to be given back a few at a time: what needs memory then fails at a later place each time.
+class Hoard {
+public:
+    Hoard() {
+        while (const auto frame = allocate_frame(Zero::No)) frames_.push_back(*frame);
+    }
+    ~Hoard() {
+        while (give_one()) continue;
+    }
+    Hoard(const Hoard&) = delete;
+    Hoard& operator=(const Hoard&) = delete;
+    bool give_one() {
+        if (frames_.empty()) return false;
+        put_frame(*frames_.back());
+        frames_.pop_back();
+        return true;
+    }
+
+private:
+    std::vector<Frame*> frames_;
+};
+
+}  // namespace
+
+TEST_CASE("mremap and mprotect change everything or, out of memory, nothing", "[vm]") {
+    constexpr u64 kSpan = arch::span_of_level(1);
+    VmMachine machine;
+    Program parent(AddressSpace::create().value());
+    // Three last-level tables, all of them shared with a child, and so is the one that the target of a move begins in.
+    const VirtAddr at = map_at(*parent.space, 0x40000000, 2 * kSpan / kPageSize + 8);
+    map_at(*parent.space, at.raw + 2 * kSpan + 8 * kPageSize, 1, {.read = true});  // in the way of growing
+    const u64 size = 2 * kSpan + 8 * kPageSize;
+    for (u64 offset = 0; offset < size; offset += kSpan / 4)
+        parent.write(at + offset, static_cast<u8>(offset / (kSpan / 4)));
+    Program child(parent.space->fork().value());
+
+    Hoard hoard;
+    VirtAddr moved = at;
+    bool protected_once = false;
+    for (int given = 0; moved == at; ++given, (void)hoard.give_one()) {
+        REQUIRE(given < 64);
+        if (!protected_once)
+            protected_once = parent.space->protect(at, size, {.read = true}).has_value();
+        else if (const auto result = parent.space->remap(at, size, size + kPageSize, true))
+            moved = *result;
+        for (u64 offset = 0; offset < size; offset += kSpan / 4)
+            if (moved == at) REQUIRE(parent.read(at + offset) == offset / (kSpan / 4));
+    }
+    for (u64 offset = 0; offset < size; offset += kSpan / 4)
+        REQUIRE(parent.read(moved + offset) == offset / (kSpan / 4));
+    REQUIRE_THROWS(parent.write(moved, 1));
+    REQUIRE_THROWS(parent.read(at));
+    for (u64 offset = 0; offset < size; offset += kSpan / 4) REQUIRE(child.read(at + offset) == offset / (kSpan / 4));
+}
+
+TEST_CASE("a space that was reaped has no pages and answers no access", "[vm]") {
+    VmMachine machine;
+    Program program(AddressSpace::create().value());
+    const VirtAddr at = map_at(*program.space, 0x400000, 64);
+    const u64 before = frame_counts().free;
+    for (u64 i = 0; i < 64; ++i) program.write(at + i * kPageSize, 1);
+    REQUIRE(frame_counts().free <= before - 64);
+    program.space->reap();
+    REQUIRE(frame_counts().free >= before);
+    REQUIRE(program.space->resident_pages() == 0);
+    REQUIRE(program.space->handle_fault(at, {}) == FaultResult::BadAddress);
+    REQUIRE_THROWS(program.read(at));
+}
+
 TEST_CASE("running out of memory in fork or fault is an answer, and nothing leaks", "[vm]") {
     VmMachine machine;
     Program parent(AddressSpace::create().value());
     const VirtAddr at = map_at(*parent.space, 0x400000, 64);
     for (u64 i = 0; i < 64; ++i) parent.write(at + i * kPageSize, static_cast<u8>(i));
-    std::vector<Frame*> hoard;
-    for (;;) {
-        const auto frame = allocate_frame(Zero::No);
-        if (!frame) break;
-        hoard.push_back(*frame);
+    {
+        Hoard hoard;
+        REQUIRE(parent.space->fork().error() == Errno::kENOMEM);
+        for (int given = 0; given < 12; ++given) {
+            hoard.give_one();
+            auto child = parent.space->fork();
+            if (!child) REQUIRE(child.error() == Errno::kENOMEM);
+        }
     }
-    REQUIRE(parent.space->fork().error() == Errno::kENOMEM);
-    for (int given = 0; given < 12; ++given) {  // with a few frames it fails at a later place
-        put_frame(*hoard.back());
-        hoard.pop_back();
-        auto child = parent.space->fork();
-        if (!child) REQUIRE(child.error() == Errno::kENOMEM);
-    }
-    for (Frame* frame : hoard) put_frame(*frame);
     for (u64 i = 0; i < 64; ++i) REQUIRE(parent.read(at + i * kPageSize) == static_cast<u8>(i));
     parent.write(at, 200);
     REQUIRE(parent.read(at) == 200);

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "kernel/task/memory.hpp"
+
 namespace hd::fs {
 
 namespace {
@@ -40,7 +42,7 @@ Result<> TmpfsFile::truncate(u64 wanted) {
     const u64 before = size();
     set_size(wanted);
     if (wanted >= before) return {};
-    pages_.truncate(pages_of(wanted));
+    if (pages_.truncate(pages_of(wanted))) task::unmap_everywhere(identity(), pages_of(wanted) * mm::kPageSize);
     const u64 left = pages_.page_count();
     system().uncharge_pages(charged_.exchange(left, std::memory_order_relaxed) - left);
     const u64 in_page = wanted % mm::kPageSize;

@@ -39,6 +39,7 @@ public:
 
     // What a mapping of this file takes its pages from: the inode, with a path.
     Result<mm::FrameRef> page(u64 index, mm::PageUse use) override { return inode->page(index, use); }
+    const void* identity() const override { return inode->identity(); }  // the same through every hard link
     void ref_source() override { ref(); }
     void unref_source() override { unref(); }
     Description describe_source() const override { return inode->describe_source(); }

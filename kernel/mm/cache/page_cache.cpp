@@ -52,24 +52,23 @@ Result<FrameRef> PageCache::get_or_create(u64 index) {
     return fresh;
 }
 
-void PageCache::truncate(u64 from) {
+bool PageCache::truncate(u64 from) {
+    bool referenced = false;
     // A few at a time: the lock turns preemption off.
     constexpr usize kBatch = 32;
     for (usize dropped = kBatch; dropped == kBatch;) {
         Frame* frames[kBatch];
-        dropped = 0;
         {
             LockGuard<Spinlock> guard(lock_);
-            for (; dropped < kBatch; ++dropped) {
-                const auto entry = pages_.next(from);
-                if (!entry) break;
-                frames[dropped] = pages_.remove(entry->index);
-                from = entry->index;
-            }
+            dropped = pages_.take(from, frames);
             count_pages(-static_cast<i64>(dropped));
         }
-        for (usize i = 0; i < dropped; ++i) put_frame(*frames[i]);
+        for (usize i = 0; i < dropped; ++i) {
+            referenced |= !sole_owner(*frames[i]);
+            put_frame(*frames[i]);
+        }
     }
+    return referenced;
 }
 
 u64 PageCache::page_count() {

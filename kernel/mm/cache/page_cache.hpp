@@ -23,8 +23,8 @@ public:
     FrameRef find(u64 index);
     // A new page is zero. ENOMEM.
     Result<FrameRef> get_or_create(u64 index);
-    // Drops the pages from that index on.
-    void truncate(u64 from);
+    // Drops the pages from that index on. True: somebody refers to one of them still, so it may be mapped.
+    bool truncate(u64 from);
     u64 page_count();
 
 private:

@@ -40,6 +40,10 @@ public:
     // file (a mapping turns it into SIGBUS); kEIO.
     virtual Result<FrameRef> page(u64 index, PageUse use) = 0;
 
+    // What the source is, whatever name leads to it: two mappings with the same identity and offset show the same page. Compared,
+    // never followed.
+    virtual const void* identity() const { return this; }
+
     // Reference counting of the object behind (a mapping holds one).
     virtual void ref_source() = 0;
     virtual void unref_source() = 0;

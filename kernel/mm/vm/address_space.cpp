@@ -34,8 +34,14 @@ Result<RefPtr<AddressSpace>> AddressSpace::create() {
 AddressSpace::~AddressSpace() {
     // A CPU that runs a kernel thread may still have us loaded.
     sched::forget_user_space(*this);
-    PageTable::Gather gone(table_, PageTable::Gather::Space::Dying);
+    if (!reaped()) reap();
+}
+
+void AddressSpace::reap() {
     constexpr u64 kSpan = arch::span_of_level(1);
+    sync::WriteGuard guard(lock_);
+    if (reaped_.exchange(true, std::memory_order_relaxed)) return;
+    PageTable::Gather gone(table_);
     for (const Vma& vma : vmas_) {
         const auto dropped = table_.drop(vma.begin.align_down(kSpan), vma.end.align_up(kSpan), VirtAddr{0},
                                          arch::kUserEnd.align_up(kSpan), gone);
@@ -43,9 +49,11 @@ AddressSpace::~AddressSpace() {
     }
 }
 
-Result<RefPtr<AddressSpace>> AddressSpace::fork() {
+// Nobody else knows the child yet: what its lock guards is set without it.
+Result<RefPtr<AddressSpace>> AddressSpace::fork() NO_THREAD_SAFETY_ANALYSIS {
     auto child = TRY(create());
     sync::WriteGuard guard(lock_);
+    if (reaped()) return fail(Errno::kENOMEM);
     child->layout = layout;
     child->stack_limit = stack_limit;
     child->break_start_ = break_start_;
@@ -88,6 +96,7 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     auto vma = TRY(make<Vma>());
     vma->protection = request.protection;
     vma->shared = request.shared;
+    vma->may_write = request.may_write;
     vma->grows_down = request.grows_down;
     vma->source = SourceRef(request.source);
     vma->offset = request.offset;
@@ -101,6 +110,7 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     VmaSet gone;  // dies after the lock is released: a source's last reference may sleep
     {
         sync::WriteGuard guard(lock_);
+        if (vmas_.count() >= VmaSet::kMost) return fail(Errno::kENOMEM);
         begin = TRY(place_locked(request, size));
         TRY(unmap_locked(begin, begin + size, gone));
         vma->begin = begin;
@@ -127,7 +137,7 @@ Result<> AddressSpace::drop_pages_locked(VirtAddr begin, VirtAddr end) {
     const VirtAddr ceiling = inside             ? end
                              : above != nullptr ? above->begin
                                                 : arch::kUserEnd.align_up(arch::span_of_level(1));
-    PageTable::Gather gone(table_, PageTable::Gather::Space::Live);
+    PageTable::Gather gone(table_);
     return table_.drop(begin, end, floor, ceiling, gone);
 }
 
@@ -137,7 +147,8 @@ Result<> AddressSpace::unmap_locked(VirtAddr begin, VirtAddr end, VmaSet& gone) 
     TRY(vmas_.split_at(end));
     vmas_.extract(begin, end, [&](std::unique_ptr<Vma> vma) { gone.insert(std::move(vma)); });
     const Result<> dropped = drop_pages_locked(begin, end);
-    if (!dropped) gone.extract(begin, end, [&](std::unique_ptr<Vma> vma) { vmas_.insert(std::move(vma)); });
+    VmaSet* mine = &vmas_;
+    if (!dropped) gone.extract(begin, end, [mine](std::unique_ptr<Vma> vma) { mine->insert(std::move(vma)); });
     return dropped;
 }
 
@@ -161,19 +172,25 @@ bool AddressSpace::range_is_mapped_locked(VirtAddr begin, VirtAddr end) {
 Result<> AddressSpace::protect(VirtAddr address, u64 size, Protection protection) {
     size = align_up(size, kPageSize);
     if (!address.is_aligned(kPageSize)) return fail(Errno::kEINVAL);
-    if (!valid_range(address, size)) return fail(Errno::kENOMEM);
+    if (size == 0 || !valid_range(address, size)) return fail(Errno::kENOMEM);
     const VirtAddr end = address + size;
     sync::WriteGuard guard(lock_);
-    if (!range_is_mapped_locked(address, end)) return fail(Errno::kENOMEM);
+    for (VirtAddr at = address; at < end;) {
+        const Vma* vma = vmas_.find(at);
+        if (vma == nullptr) return fail(Errno::kENOMEM);
+        if (protection.write && !vma->may_write) return fail(Errno::kEACCES);
+        at = vma->end;
+    }
     TRY(vmas_.split_at(address));
     TRY(vmas_.split_at(end));
+    // The tables and the mapping must never contradict each other, so whatever can fail comes first.
+    TRY(table_.own_leaves(address, end));
     // Fewer rights take effect in the tables at once. More rights come with the next fault, page by page.
-    const Result<> updated = table_.update(address, end, [&](Entry entry) {
+    table_.update(address, end, [&](Entry entry) {
         if (protection.none()) return entry.parked();
         return Entry::page(entry.address(), access_of(protection, entry.present() && entry.writable()));
     });
     table_.flush_range(address, end);
-    TRY(updated);
     vmas_.set_protection(address, end, protection);
     return {};
 }
@@ -184,19 +201,6 @@ Result<> AddressSpace::discard(VirtAddr address, u64 size) {
     sync::WriteGuard guard(lock_);
     if (!range_is_mapped_locked(address, address + size)) return fail(Errno::kENOMEM);
     return size == 0 ? Result<>{} : drop_pages_locked(address, address + size);
-}
-
-Result<> AddressSpace::move_pages_locked(VirtAddr from, VirtAddr to, u64 size) {
-    for (u64 done = 0; done < size; done += kPageSize) {
-        if (!table_.find_leaf(from + done)) continue;
-        const LeafTable source = TRY(table_.own_leaf(from + done));
-        const Entry entry = source.load(arch::table_index(from + done, 0));
-        if (entry.empty()) continue;
-        const LeafTable target = TRY(table_.own_leaf(to + done));
-        target.store(arch::table_index(to + done, 0), entry);
-        source.store(arch::table_index(from + done, 0), Entry{});
-    }
-    return {};
 }
 
 Result<VirtAddr> AddressSpace::remap(VirtAddr address, u64 old_size, u64 new_size, bool may_move) {
@@ -212,11 +216,9 @@ Result<VirtAddr> AddressSpace::remap(VirtAddr address, u64 old_size, u64 new_siz
         if (new_size < old_size) TRY(unmap_locked(address + new_size, address + old_size, gone));
         return address;
     }
-    auto grown = TRY(make<Vma>());
-    grown->protection = vma->protection;
-    grown->shared = vma->shared;
-    grown->source = vma->source;
-    grown->source_end = vma->source_end;
+    std::unique_ptr<Vma> grown(new (std::nothrow) Vma(*vma));
+    if (!grown) return fail(Errno::kENOMEM);
+    grown->grows_down = false;
     const VirtAddr old_end = address + old_size;
     if (vma->end == old_end && valid_range(address, new_size) && vmas_.range_is_free(old_end, address + new_size)) {
         grown->begin = old_end;
@@ -230,17 +232,18 @@ Result<VirtAddr> AddressSpace::remap(VirtAddr address, u64 old_size, u64 new_siz
     grown->begin = target;
     grown->end = target + new_size;
     grown->offset = vma->offset_of(address);
-    const Result<> moved = move_pages_locked(address, target, old_size);
-    if (!moved) {
-        // Moving back needs no memory: the tables at the old place are there and ours.
-        const Result<> back = move_pages_locked(target, address, old_size);
-        ASSERT(back.has_value(), "the old place has its tables still");
-        table_.flush_all();
+    // What may fail comes first: the old mapping's borders, then every table that the move goes through.
+    TRY(vmas_.split_at(address));
+    TRY(vmas_.split_at(old_end));
+    if (const Result<> moved = table_.move(address, target, old_size); !moved) {
+        const Result<> taken_back = drop_pages_locked(target, target + old_size);
+        ASSERT(taken_back.has_value(), "the tables that the target shares with its neighbours are ours");
         return fail(moved.error());
     }
     vmas_.insert(std::move(grown));
     table_.flush_all();
-    TRY(unmap_locked(address, old_end, gone));
+    const Result<> unmapped = unmap_locked(address, old_end, gone);
+    ASSERT(unmapped.has_value(), "borders and tables of the old place are there");
     return target;
 }
 
@@ -280,7 +283,7 @@ bool AddressSpace::grow_stack(VirtAddr address) {
     if (begin >= vma->begin) return true;  // another thread's fault has grown it
     if (vma->end - begin > stack_limit) return false;
     const Vma* below = vmas_.previous(*vma);
-    if (below != nullptr && begin - kGuardGap < below->end) return false;
+    if (below != nullptr && begin < below->end + kGuardGap) return false;
     vmas_.grow_down(*vma, begin);
     return true;
 }
@@ -291,6 +294,7 @@ FaultResult AddressSpace::handle_fault(VirtAddr address, FaultAccess access) {
     for (;;) {
         {
             sync::ReadGuard guard(lock_);
+            if (reaped()) return FaultResult::BadAddress;
             if (Vma* vma = vmas_.find(page)) return fault_in(*vma, page, access);
         }
         if (address < kUserBegin || address >= arch::kUserEnd || !grow_stack(page)) return FaultResult::BadAddress;
@@ -301,7 +305,7 @@ Result<MemoryIdentity> AddressSpace::identify(VirtAddr address) {
     sync::ReadGuard guard(lock_);
     const Vma* vma = vmas_.find(address);
     if (vma == nullptr) return fail(Errno::kEFAULT);
-    if (vma->shared) return MemoryIdentity{vma->source.get(), vma->offset_of(address)};
+    if (vma->shared) return MemoryIdentity{vma->source->identity(), vma->offset_of(address)};
     return MemoryIdentity{this, address.raw};
 }
 
@@ -362,6 +366,16 @@ SpaceStatistics AddressSpace::statistics() {
     result.minor_faults = minor_faults_.load(std::memory_order_relaxed);  // statistics
     result.major_faults = major_faults_.load(std::memory_order_relaxed);
     return result;
+}
+
+void AddressSpace::unmap_source(const void* source, u64 from) {
+    sync::WriteGuard guard(lock_);
+    for (const Vma& vma : vmas_) {
+        if (!vma.source || vma.source->identity() != source || vma.offset + vma.size() <= from) continue;
+        const u64 kept = from > vma.offset ? from - vma.offset : 0;
+        // No memory for a table of our own (fork): such a page stays mapped, though no file has it any more.
+        (void)drop_pages_locked(vma.begin + kept, vma.end);
+    }
 }
 
 void AddressSpace::activate(CpuId cpu) {

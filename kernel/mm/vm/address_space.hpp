@@ -24,6 +24,7 @@ struct MapRequest {
     bool fixed = false;       // replace what is there
     bool no_replace = false;  // with fixed: EEXIST if something is there
     bool shared = false;
+    bool may_write = true;
     bool grows_down = false;
     bool populate = false;
     bool no_reserve = false;       // the caller knows that it will not touch it all
@@ -77,6 +78,13 @@ public:
     VirtAddr set_break(VirtAddr wanted);
     void set_initial_break(VirtAddr start);
 
+    // Gives up every page, for good: from then on accesses fail with BadAddress. At the space's end, or before it where a process
+    // that is to end cannot get there without memory (kernel/task/memory.hpp). Needs no memory itself.
+    void reap();
+    bool reaped() const { return reaped_.load(std::memory_order_relaxed); }  // a hint without the lock
+    // Takes out what maps `source` from its byte `from` on: the file has become shorter.
+    void unmap_source(const void* source, u64 from);
+
     // A page fault of user mode, or of the kernel's access to user memory.
     FaultResult handle_fault(VirtAddr address, FaultAccess access);
 
@@ -88,6 +96,7 @@ public:
     u64 write_foreign(VirtAddr to, const void* from, u64 size);
 
     SpaceStatistics statistics();
+    u64 resident_pages() const { return table_.resident(); }
     // Calls visit(const Vma&) for each mapping in order. `visit` must not touch user memory.
     template <class Visitor> void for_each_vma(Visitor visit) {
         sync::ReadGuard guard(lock_);
@@ -108,7 +117,6 @@ private:
     Result<> unmap_locked(VirtAddr begin, VirtAddr end, VmaSet& gone) REQUIRES(lock_);
     Result<> drop_pages_locked(VirtAddr begin, VirtAddr end) REQUIRES(lock_);
     Result<VirtAddr> place_locked(const MapRequest& request, u64 size) REQUIRES(lock_);
-    Result<> move_pages_locked(VirtAddr from, VirtAddr to, u64 size) REQUIRES(lock_);
     bool range_is_mapped_locked(VirtAddr begin, VirtAddr end) REQUIRES(lock_);
     bool grow_stack(VirtAddr address);
     u64 access_foreign(VirtAddr at, u8* buffer, u64 size, FaultAccess access);
@@ -117,17 +125,15 @@ private:
     // fault.cpp
     FaultResult fault_in(Vma& vma, VirtAddr page, FaultAccess access) REQUIRES_SHARED(lock_);
     FaultResult first_touch(Vma& vma, VirtAddr page, FaultAccess access, LeafTable table) REQUIRES_SHARED(lock_);
-    FaultResult first_touch_of_file(Vma& vma, VirtAddr page, FaultAccess access, LeafTable table)
-        REQUIRES_SHARED(lock_);
     FaultResult write_to_read_only(Vma& vma, VirtAddr page, LeafTable table) REQUIRES_SHARED(lock_);
     void map_around(Vma& vma, VirtAddr page, LeafTable table) REQUIRES_SHARED(lock_);
-    bool enter(LeafTable table, VirtAddr page, Frame& frame, const Vma& vma, bool writable);
-    void enter_owned(LeafTable table, VirtAddr page, FrameRef frame, const Vma& vma, bool writable);
+    void enter(LeafTable table, VirtAddr page, FrameRef frame, const Vma& vma, bool writable);
 
     sync::RwLock lock_{core::Rank::AddressSpace};
     VmaSet vmas_ GUARDED_BY(lock_);
     VirtAddr break_start_ GUARDED_BY(lock_){};
     VirtAddr break_ GUARDED_BY(lock_){};
+    std::atomic<bool> reaped_{false};  // changed with the lock write-held
     PageTable table_;
     std::atomic<u64> minor_faults_{0}, major_faults_{0};  // statistics: relaxed
 };

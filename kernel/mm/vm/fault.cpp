@@ -60,58 +60,40 @@ FaultResult AddressSpace::fault_in(Vma& vma, VirtAddr page, FaultAccess access) 
     return FaultResult::Done;
 }
 
-// False: another thread has entered a page there meanwhile, which is as good.
-bool AddressSpace::enter(LeafTable table, VirtAddr page, Frame& frame, const Vma& vma, bool writable) {
+// The entry takes the reference to the frame over; no frame stands for the zero frame, read-only. If another thread has entered a
+// page there meanwhile, that is as good.
+void AddressSpace::enter(LeafTable table, VirtAddr page, FrameRef frame, const Vma& vma, bool writable) {
     TableLock lock(table);
     const u32 index = arch::table_index(page, 0);
-    if (!table.load(index).empty()) return false;
-    table.store(index, entry_for(frame, vma, writable));
+    if (!table.load(index).empty()) return;
+    table.store(index, entry_for(frame ? *frame : zero_frame(), vma, frame && writable));
     table_.count_resident(1);
-    return true;
-}
-
-void AddressSpace::enter_owned(LeafTable table, VirtAddr page, FrameRef frame, const Vma& vma, bool writable) {
-    if (enter(table, page, *frame, vma, writable)) (void)frame.release();  // the reference is the entry's now
+    (void)frame.release();
 }
 
 FaultResult AddressSpace::first_touch(Vma& vma, VirtAddr page, FaultAccess access, LeafTable table) {
-    if (!vma.anonymous()) return first_touch_of_file(vma, page, access, table);
-    if (!access.write) {
-        enter(table, page, zero_frame(), vma, false);
+    FrameRef found;
+    u64 valid = kPageSize;  // bytes of the page that come from the file; the rest reads as zero
+    if (vma.source) {
+        const u64 offset = vma.offset_of(page);
+        valid = std::min(kPageSize, vma.source_end - std::min(vma.source_end, offset));
+        auto answer = valid == 0 ? Result<FrameRef>(FrameRef())
+                                 : vma.source->page(offset / kPageSize, vma.shared ? PageUse::Write : PageUse::Read);
+        if (!answer) return answer.error() == Errno::kENOMEM ? FaultResult::OutOfMemory : FaultResult::PastEnd;
+        found = std::move(*answer);
+    }
+    if (vma.shared || !(access.write || (valid < kPageSize && found))) {
+        enter(table, page, std::move(found), vma, vma.shared && vma.protection.write);
+        if (vma.source) map_around(vma, page, table);
         return FaultResult::Done;
     }
-    const auto fresh = allocate_frame(Zero::Yes);
+    const auto fresh = allocate_frame(found ? Zero::No : Zero::Yes);
     if (!fresh) return FaultResult::OutOfMemory;
-    enter_owned(table, page, FrameRef(*fresh), vma, true);
-    return FaultResult::Done;
-}
-
-FaultResult AddressSpace::first_touch_of_file(Vma& vma, VirtAddr page, FaultAccess access, LeafTable table) {
-    const u64 offset = vma.offset_of(page);
-    const bool has_tail = offset + kPageSize > vma.source_end;  // some of the page must read as zero
-    auto found = offset >= vma.source_end
-                     ? Result<FrameRef>(FrameRef{})
-                     : vma.source->page(offset / kPageSize, vma.shared ? PageUse::Write : PageUse::Read);
-    if (!found) return found.error() == Errno::kENOMEM ? FaultResult::OutOfMemory : FaultResult::PastEnd;
-
-    const bool needs_copy = !vma.shared && (access.write || (has_tail && *found));
-    if (!needs_copy) {
-        if (*found)
-            enter_owned(table, page, std::move(*found), vma, vma.shared && vma.protection.write);
-        else
-            enter(table, page, zero_frame(), vma, false);  // a hole in a private mapping
-        map_around(vma, page, table);
-        return FaultResult::Done;
+    if (found) {
+        std::memcpy(bytes_of(**fresh), bytes_of(*found), valid);
+        std::memset(bytes_of(**fresh) + valid, 0, kPageSize - valid);
     }
-    const auto fresh = allocate_frame(*found ? Zero::No : Zero::Yes);
-    if (!fresh) return FaultResult::OutOfMemory;
-    FrameRef copy(*fresh);
-    if (*found) {
-        const u64 valid = has_tail ? vma.source_end - offset : kPageSize;
-        std::memcpy(bytes_of(*copy), bytes_of(**found), valid);
-        std::memset(bytes_of(*copy) + valid, 0, kPageSize - valid);
-    }
-    enter_owned(table, page, std::move(copy), vma, vma.protection.write);
+    enter(table, page, FrameRef(*fresh), vma, vma.protection.write);
     return FaultResult::Done;
 }
 
@@ -125,8 +107,7 @@ void AddressSpace::map_around(Vma& vma, VirtAddr page, LeafTable table) {
         if (at == page || offset + kPageSize > vma.source_end) continue;
         if (!table.load(arch::table_index(at, 0)).empty()) continue;
         auto neighbour = vma.source->page(offset / kPageSize, PageUse::CachedOnly);
-        if (neighbour && *neighbour)
-            enter_owned(table, at, std::move(*neighbour), vma, vma.shared && vma.protection.write);
+        if (neighbour && *neighbour) enter(table, at, std::move(*neighbour), vma, vma.shared && vma.protection.write);
     }
 }
 

@@ -97,7 +97,6 @@ TableLock::~TableLock() {
 
 Result<> PageTable::init() {
     root_ = TRY(allocate_frame(Zero::Yes));
-    root_->owner_data = 0;
     arch::init_user_root(reinterpret_cast<Entry*>(bytes_of(*root_)));
     return {};
 }
@@ -109,14 +108,21 @@ PageTable::~PageTable() {
     put_frame(*root_);
 }
 
-Entry* PageTable::level1_slot(VirtAddr address) const {
-    auto* table = reinterpret_cast<Entry*>(bytes_of(*root_));
-    for (u32 level = arch::kPageTableLevels - 1; level > 1; --level) {
-        const Entry entry = load_entry(&table[arch::table_index(address, level)]);
-        if (entry.empty()) return nullptr;
-        table = entries_of(entry);
+Entry* PageTable::next_slot(VirtAddr& at, VirtAddr end) const {
+    while (at < end) {
+        Entry* slot = reinterpret_cast<Entry*>(bytes_of(*root_));
+        for (u32 level = arch::kPageTableLevels - 1;; --level) {
+            slot += arch::table_index(at, level);
+            const Entry entry = load_entry(slot);
+            if (entry.empty()) {
+                at = at.align_down(arch::span_of_level(level)) + arch::span_of_level(level);
+                break;
+            }
+            if (level == 1) return slot;
+            slot = entries_of(entry);
+        }
     }
-    return &table[arch::table_index(address, 1)];
+    return nullptr;
 }
 
 Result<Entry*> PageTable::level1_slot_or_make(VirtAddr address) {
@@ -126,7 +132,6 @@ Result<Entry*> PageTable::level1_slot_or_make(VirtAddr address) {
         Entry entry = load_entry(slot);
         if (entry.empty()) {
             Frame* fresh = TRY(allocate_frame(Zero::Yes));
-            fresh->owner_data = 0;
             entry = Entry::table(phys_of(*fresh), true);
             if (replace_entry(slot, Entry{}, entry)) {
                 entry_count(slot).fetch_add(1, std::memory_order_relaxed);  // read with the lock held for writing
@@ -150,7 +155,6 @@ Result<LeafTable> PageTable::own_leaf(VirtAddr address) {
             continue;  // another thread was faster
         }
         Frame* fresh = TRY(allocate_frame(Zero::Yes));
-        fresh->owner_data = 0;
         if (replace_entry(slot, Entry{}, Entry::table(phys_of(*fresh), true))) {
             entry_count(slot).fetch_add(1, std::memory_order_relaxed);  // read with the lock held for writing
             return LeafTable(fresh);
@@ -172,7 +176,6 @@ Result<LeafTable> PageTable::unshare(Entry* slot, Entry seen) {
             store_entry(slot, seen.with_write(true));  // more rights: a stale entry costs a spurious fault at most
             return old;
         }
-        copy->owner_data = 0;
         copy_entries(old, LeafTable(copy.get()));
         store_entry(slot, Entry::table(phys_of(*copy), true));
     }
@@ -184,21 +187,18 @@ Result<LeafTable> PageTable::unshare(Entry* slot, Entry seen) {
 }
 
 LeafTable PageTable::find_leaf(VirtAddr address) const {
-    Entry* slot = level1_slot(address);
-    if (slot == nullptr) return {};
-    const Entry entry = load_entry(slot);
-    return entry.empty() ? LeafTable{} : LeafTable(&frame_at(entry.address()));
+    Entry* slot = next_slot(address, address + 1);
+    return slot == nullptr ? LeafTable{} : LeafTable(&frame_at(load_entry(slot).address()));
 }
 
-Entry PageTable::lookup(VirtAddr address) const {
-    const LeafTable table = find_leaf(address);
-    return table ? table.load(arch::table_index(address, 0)) : Entry{};
+Result<> PageTable::own_leaves(VirtAddr begin, VirtAddr end) {
+    for (VirtAddr at = begin; next_slot(at, end) != nullptr; at = at.align_down(kLeafSpan) + kLeafSpan)
+        TRY(own_leaf(at));
+    return {};
 }
 
 Result<> PageTable::share_into(PageTable& child, VirtAddr begin, VirtAddr end) {
-    for (VirtAddr at = begin.align_down(kLeafSpan); at < end; at += kLeafSpan) {
-        Entry* slot = level1_slot(at);
-        if (slot == nullptr || slot->empty()) continue;
+    for (VirtAddr at = begin.align_down(kLeafSpan); Entry* slot = next_slot(at, end); at += kLeafSpan) {
         Entry* child_slot = TRY(child.level1_slot_or_make(at));
         if (!child_slot->empty()) continue;  // two ranges in one table
         const Entry entry = slot->with_write(false);
@@ -234,9 +234,7 @@ Result<> PageTable::drop(VirtAddr begin, VirtAddr end, VirtAddr floor, VirtAddr 
     // of memory leaves everything as it was.
     for (const VirtAddr at : {begin, end - kPageSize})
         if (!whole(at) && find_leaf(at)) TRY(own_leaf(at));
-    for (VirtAddr at = begin; at < end; at = at.align_down(kLeafSpan) + kLeafSpan) {
-        Entry* slot = level1_slot(at);
-        if (slot == nullptr || slot->empty()) continue;
+    for (VirtAddr at = begin; Entry* slot = next_slot(at, end); at = at.align_down(kLeafSpan) + kLeafSpan) {
         if (whole(at)) {
             const LeafTable table(&frame_at(slot->address()));
             count_resident(-static_cast<i64>(table.occupied()));
@@ -262,6 +260,28 @@ Result<> PageTable::drop(VirtAddr begin, VirtAddr end, VirtAddr floor, VirtAddr 
     return {};
 }
 
+Result<> PageTable::move(VirtAddr from, VirtAddr to, u64 size) {
+    for (const VirtAddr edge : {to, to + size - kPageSize})
+        if (find_leaf(edge)) TRY(own_leaf(edge));
+    TRY(own_leaves(from, from + size));
+    const auto end_of = [&](VirtAddr at) { return std::min(at.align_down(kLeafSpan) + kLeafSpan, from + size); };
+    for (VirtAddr at = from; next_slot(at, from + size) != nullptr; at = end_of(at)) {
+        TRY(own_leaf(to + (at - from)));  // what one table covers here may lie in two there
+        TRY(own_leaf(to + (end_of(at) - kPageSize - from)));
+    }
+    for (VirtAddr at = from; const Entry* slot = next_slot(at, from + size); at = end_of(at)) {
+        const LeafTable source(&frame_at(slot->address()));
+        for (VirtAddr page = at; page < end_of(at); page += kPageSize) {
+            const Entry entry = source.load(arch::table_index(page, 0));
+            if (entry.empty()) continue;
+            const VirtAddr target = to + (page - from);
+            find_leaf(target).store(arch::table_index(target, 0), entry);
+            source.store(arch::table_index(page, 0), Entry{});
+        }
+    }
+    return {};
+}
+
 void PageTable::Gather::add(Item item) {
     if (count_ == kBatch) finish();
     items_[count_++] = item;
@@ -269,7 +289,7 @@ void PageTable::Gather::add(Item item) {
 }
 
 void PageTable::Gather::finish() {
-    if (changed_ && space_ == Space::Live) table_.flush_all();
+    if (changed_) table_.flush_all();
     changed_ = false;
     for (usize i = 0; i < count_; ++i) {
         if (items_[i].leaf_table)

@@ -87,7 +87,9 @@ public:
     Result<LeafTable> own_leaf(VirtAddr address);
     // The same for looking only; it may be shared. Empty if there is none.
     LeafTable find_leaf(VirtAddr address) const;
-    Entry lookup(VirtAddr address) const;
+    // Makes every last-level table that there is in [begin, end) this space's own. Nothing that the entries then go through
+    // needs memory, so whoever does this first changes everything or nothing. ENOMEM.
+    Result<> own_leaves(VirtAddr begin, VirtAddr end);
 
     // fork: the child gets the tables that cover [begin, end). The child is new and empty; this space's lock is held for
     // writing. The caller flushes this space once afterwards. ENOMEM: the child is to be destroyed.
@@ -100,9 +102,13 @@ public:
     class Gather;
     Result<> drop(VirtAddr begin, VirtAddr end, VirtAddr floor, VirtAddr ceiling, Gather& gone);
 
-    // Makes the entries of [begin, end) match new rights: `map(entry)` gives the new one. Lock held for writing; the
-    // caller flushes. ENOMEM as drop().
-    template <class Function> Result<> update(VirtAddr begin, VirtAddr end, Function map);
+    // Makes the entries of [begin, end) match new rights: `map(entry)` gives the new one. Lock held for writing, own_leaves()
+    // done; the caller flushes.
+    template <class Function> void update(VirtAddr begin, VirtAddr end, Function map);
+
+    // mremap: the entries of [from, from + size) go to `to`, where there are none. Lock held for writing; the caller flushes.
+    // ENOMEM: nothing has moved; tables made for the target are there still, those it shares with what lies around are ours.
+    Result<> move(VirtAddr from, VirtAddr to, u64 size);
 
     // ---- translations
     AtomicCpuMask& active_cpus() { return active_; }
@@ -117,7 +123,9 @@ public:
 
 private:
     static Entry* entries_of(Entry entry) { return static_cast<Entry*>(direct_map(entry.address())); }
-    Entry* level1_slot(VirtAddr address) const;  // nullptr: no table above
+    // The first slot of level 1 at or above `at` that has a last-level table; `at` moves up to what it covers. nullptr: there is
+    // none below `end`. Missing upper tables are stepped over at their full span.
+    Entry* next_slot(VirtAddr& at, VirtAddr end) const;
     Result<Entry*> level1_slot_or_make(VirtAddr address);
     Result<LeafTable> unshare(Entry* slot, Entry seen);
     void release_upper(VirtAddr address, Entry* slot, Gather& gone);
@@ -130,9 +138,7 @@ private:
 // Frames on their way out. They are freed only after a flush, because another CPU may still translate to them.
 class PageTable::Gather {
 public:
-    // `live`: a CPU may have the space loaded. A dying space needs no flushes.
-    enum class Space : bool { Live, Dying };
-    Gather(PageTable& table, Space space) : table_(table), space_(space) {}
+    explicit Gather(PageTable& table) : table_(table) {}
     ~Gather() { finish(); }
     void page(Frame& frame) { add({&frame, false}); }
     void leaf_table(Frame& frame) { add({&frame, true}); }  // its pages go with its last reference
@@ -147,18 +153,16 @@ private:
     void add(Item item);
     static constexpr usize kBatch = 32;
     PageTable& table_;
-    Space space_;
     bool changed_ = false;
     usize count_ = 0;
     Item items_[kBatch];
 };
 
-template <class Function> Result<> PageTable::update(VirtAddr begin, VirtAddr end, Function map) {
-    const u64 span = arch::span_of_level(1);
-    for (VirtAddr at = begin; at < end; at = at.align_down(span) + span) {
-        if (!find_leaf(at)) continue;
-        const LeafTable table = TRY(own_leaf(at));
-        const VirtAddr stop = std::min(end, at.align_down(span) + span);
+template <class Function> void PageTable::update(VirtAddr begin, VirtAddr end, Function map) {
+    constexpr u64 kSpan = arch::span_of_level(1);
+    for (VirtAddr at = begin; Entry* slot = next_slot(at, end); at = at.align_down(kSpan) + kSpan) {
+        const LeafTable table(&frame_at(slot->address()));
+        const VirtAddr stop = std::min(end, at.align_down(kSpan) + kSpan);
         TableLock lock(table);
         for (VirtAddr page = at; page < stop; page += kPageSize) {
             const u32 index = arch::table_index(page, 0);
@@ -166,7 +170,6 @@ template <class Function> Result<> PageTable::update(VirtAddr begin, VirtAddr en
             if (!entry.empty()) table.store(index, map(entry));
         }
     }
-    return {};
 }
 
 }  // namespace hd::mm

@@ -27,6 +27,13 @@ inline Result<> copy_to_user(u64 to, const void* from, usize size) {
     if (!is_user_range(to, size) || arch::copy_to_user_raw(to, from, size) != 0) return fail(Errno::kEFAULT);
     return {};
 }
+// A futex word, in one load: no torn value may be compared. EFAULT.
+inline Result<u32> load_user_word(u64 address) {
+    core::assert_may_sleep();
+    u32 value = 0;
+    if (!is_user_range(address, sizeof value) || !arch::user_load_u32(address, value)) return fail(Errno::kEFAULT);
+    return value;
+}
 // A NUL-terminated string into `buffer`. ENAMETOOLONG if it does not fit with its NUL.
 Result<std::string_view> copy_string_from_user(std::span<char> buffer, u64 from);
 
@@ -48,17 +55,6 @@ public:
 
 private:
     u64 address_ = 0;
-};
-
-// A range of bytes of the program's: the buffer of read(2) and write(2). The copies move along `offset`.
-struct UserBuffer {
-    u64 address = 0;
-    u64 size = 0;
-    // Copies, or EFAULT. What lies before the fault may have been copied.
-    Result<> write(u64 offset, std::span<const u8> from) const {
-        return copy_to_user(address + offset, from.data(), from.size());
-    }
-    Result<> read(u64 offset, std::span<u8> to) const { return copy_from_user(to.data(), address + offset, to.size()); }
 };
 
 }  // namespace hd::mm

@@ -44,8 +44,8 @@ bool VmaSet::range_is_free(VirtAddr begin, VirtAddr end) {
 
 bool VmaSet::can_merge(const Vma& low, const Vma& high) {
     return low.end == high.begin && low.protection == high.protection && low.shared == high.shared &&
-           low.grows_down == high.grows_down && low.source == high.source && low.source_end == high.source_end &&
-           (low.anonymous() || low.offset + low.size() == high.offset) && !(low.shared && low.anonymous());
+           low.may_write == high.may_write && low.grows_down == high.grows_down && low.source == high.source &&
+           low.source_end == high.source_end && (low.anonymous() || low.offset + low.size() == high.offset);
 }
 
 VmaSet::iterator VmaSet::merge_with_next(iterator it) {
@@ -59,7 +59,6 @@ VmaSet::iterator VmaSet::merge_with_next(iterator it) {
 }
 
 void VmaSet::insert(std::unique_ptr<Vma> vma) {
-    total_bytes_ += vma->size();
     auto it = tree_.insert(*vma.release()).first;
     merge_with_next(it);
     if (it != tree_.begin()) merge_with_next(std::prev(it));
@@ -68,23 +67,17 @@ void VmaSet::insert(std::unique_ptr<Vma> vma) {
 Result<> VmaSet::split_at(VirtAddr address) {
     Vma* low = find(address);
     if (low == nullptr || low->begin == address) return {};
-    Vma* high = new (std::nothrow) Vma;
+    if (count() >= kMost) return fail(Errno::kENOMEM);
+    Vma* high = new (std::nothrow) Vma(*low);
     if (high == nullptr) return fail(Errno::kENOMEM);
     high->begin = address;
-    high->end = low->end;
-    high->protection = low->protection;
-    high->shared = low->shared;
-    high->source = low->source;
     high->offset = low->offset_of(address);
-    high->source_end = low->source_end;
-    high->grows_down = false;  // only the lowest part of a stack grows
     low->end = address;
     tree_.insert(*high);
     return {};
 }
 
 void VmaSet::grow_down(Vma& vma, VirtAddr new_begin) {
-    total_bytes_ += vma.begin - new_begin;
     vma.begin = new_begin;  // the order in the tree stays: nothing lies between
 }
 
@@ -97,25 +90,11 @@ void VmaSet::set_protection(VirtAddr begin, VirtAddr end, Protection protection)
 
 Result<> VmaSet::copy_from(VmaSet& other) {
     for (const Vma& vma : other) {
-        Vma* copy = new (std::nothrow) Vma;
+        Vma* copy = new (std::nothrow) Vma(vma);
         if (copy == nullptr) return fail(Errno::kENOMEM);
-        copy->begin = vma.begin;
-        copy->end = vma.end;
-        copy->protection = vma.protection;
-        copy->shared = vma.shared;
-        copy->grows_down = vma.grows_down;
-        copy->source = vma.source;
-        copy->offset = vma.offset;
-        copy->source_end = vma.source_end;
         tree_.insert(tree_.end(), *copy);
     }
-    total_bytes_ = other.total_bytes_;
     return {};
-}
-
-void VmaSet::clear() {
-    tree_.clear_and_dispose([](Vma* vma) { delete vma; });
-    total_bytes_ = 0;
 }
 
 }  // namespace hd::mm

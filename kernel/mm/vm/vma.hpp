@@ -50,6 +50,7 @@ struct Vma : CachedBy<Vma> {
     VirtAddr begin{}, end{};  // end exclusive
     Protection protection{};
     bool shared = false;       // writes go to the source and are seen by every mapping of it
+    bool may_write = true;     // mprotect(2) may allow writing: not to a shared mapping of a file opened for reading
     bool grows_down = false;   // a stack
     SourceRef source;          // empty: anonymous memory
     u64 offset = 0;            // of `begin` in the source, bytes
@@ -66,7 +67,7 @@ public:
     VmaSet() = default;
     VmaSet(const VmaSet&) = delete;
     VmaSet& operator=(const VmaSet&) = delete;
-    ~VmaSet() { clear(); }
+    ~VmaSet() { tree_.clear_and_dispose(std::default_delete<Vma>()); }
 
     struct ByBegin {
         using type = VirtAddr;
@@ -76,12 +77,12 @@ public:
         boost::intrusive::set<Vma, boost::intrusive::member_hook<Vma, boost::intrusive::set_member_hook<>, &Vma::link>,
                               boost::intrusive::key_of_value<ByBegin>>;
     using iterator = Tree::iterator;
+    static constexpr usize kMost = 65530;  // as Linux: vm.max_map_count
 
     iterator begin() { return tree_.begin(); }
     iterator end() { return tree_.end(); }
     bool empty() const { return tree_.empty(); }
     usize count() const { return tree_.size(); }
-    u64 total_bytes() const { return total_bytes_; }
 
     Vma* find(VirtAddr address);              // the one that contains it
     Vma* find_at_or_above(VirtAddr address);  // the first that ends above it
@@ -94,7 +95,7 @@ public:
     // Adds a range that overlaps nothing, melting it into its neighbours where possible. Takes the node over.
     void insert(std::unique_ptr<Vma> vma);
 
-    // Makes `address` a border between two ranges, if it lies inside one. ENOMEM.
+    // Makes `address` a border between two ranges, if it lies inside one. ENOMEM, also for more than kMost ranges.
     Result<> split_at(VirtAddr address);
 
     // Takes every range within [begin, end) out; the borders must exist (split_at). Calls `drop` with each, owned.
@@ -102,7 +103,6 @@ public:
         for (auto it = tree_.lower_bound(begin); it != tree_.end() && it->begin < end;) {
             Vma& vma = *it;
             it = tree_.erase(it);
-            total_bytes_ -= vma.size();
             drop(std::unique_ptr<Vma>(&vma));
         }
     }
@@ -111,14 +111,12 @@ public:
     // Changes the rights of every range within [begin, end), whose borders exist, and melts what has become alike.
     void set_protection(VirtAddr begin, VirtAddr end, Protection protection);
     Result<> copy_from(VmaSet& other);  // into an empty set
-    void clear();
 
 private:
     static bool can_merge(const Vma& low, const Vma& high);
     iterator merge_with_next(iterator it);
 
     Tree tree_;
-    u64 total_bytes_ = 0;
 };
 
 }  // namespace hd::mm
