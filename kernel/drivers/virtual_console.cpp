@@ -56,7 +56,8 @@ void VirtualConsole::write_log(std::string_view text) NO_THREAD_SAFETY_ANALYSIS 
         return;
     }
     lock_.unlock(state);
-    draw();
+    log_waits_.store(true);
+    draw_for_log();
 }
 
 // ---- drawing
@@ -91,19 +92,34 @@ void VirtualConsole::draw_row(u32 row) {
     }
 }
 
-void VirtualConsole::draw() {
-    if (requests_.fetch_add(1) != 0) return;
-    u32 seen;
-    do {
-        seen = requests_.load();
-        tty::Vt::Rows changed;
-        {
-            core::LockGuard guard(lock_);
-            changed = vt_.take_changed();
-        }
-        for (u32 row = 0; row < screen_.rows(); ++row)
-            if (changed.has(row)) draw_row(row);
-    } while (!requests_.compare_exchange_strong(seen, 0));
+void VirtualConsole::draw_changed() {
+    tty::Vt::Rows changed;
+    {
+        core::LockGuard guard(lock_);
+        changed = vt_.take_changed();
+    }
+    for (u32 row = 0; row < screen_.rows(); ++row)
+        if (changed.has(row)) draw_row(row);
+}
+
+// One pass shows all that was written before the call. A program that floods the screen waits here for its own passes
+// and keeps nobody else in one.
+void VirtualConsole::flush() {
+    sync::MutexGuard guard(flushing_);
+    while (drawing_.exchange(true)) sched::yield();  // the log is at it: one pass, and one for each line that comes
+    draw_changed();
+    drawing_.store(false);
+    draw_for_log();
+}
+
+// Whoever is drawing looks at log_waits_ after it has let go of drawing_, and the log looks at drawing_ after it has
+// set log_waits_: both sequentially consistent, so one of the two sees the other and no line stays undrawn.
+void VirtualConsole::draw_for_log() {
+    while (log_waits_.load() && !drawing_.exchange(true)) {
+        log_waits_.store(false);
+        draw_changed();
+        drawing_.store(false);
+    }
 }
 
 }  // namespace hd::drivers

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Drawing by whoever comes first: programs, the kernel log and interrupts write to one screen on several simulated
-// CPUs; in the end the screen must show what the last of them left, and only one CPU may draw at a time.
+// Programs, the kernel log and interrupts write to one screen on several simulated CPUs; in the end the screen must show
+// what the last of them left, only one CPU may draw at a time, and nobody draws for ever.
 #include <catch2/catch.hpp>
 
 #include "kernel/drivers/virtual_console.hpp"
@@ -17,6 +17,7 @@ constexpr u32 kColumns = 12, kRows = 5;
 struct FakeScreen final : drivers::TextScreen {
     std::string rows_shown[kRows] = {};
     bool drawing = false;
+    std::function<void()> while_drawing = [] {};
 
     FakeScreen() {
         for (std::string& row : rows_shown) row.assign(kColumns, '?');
@@ -30,6 +31,7 @@ struct FakeScreen final : drivers::TextScreen {
             rows_shown[row][column++] = static_cast<char>(cell.character());
             fake::step();
         }
+        while_drawing();
         drawing = false;
     }
 };
@@ -71,6 +73,34 @@ TEST_CASE("the screen shows what was written last", "[tty][vt]") {
                                    "the screen is not up to date");
                   fake::expect(machine->screen.rows_shown[4] == std::string(kColumns, ' '),
                                "an empty row is not empty");
+              });
+          }) == "");
+}
+
+TEST_CASE("a program that floods the screen keeps nobody else at drawing", "[tty][vt]") {
+    CHECK(simulate(20, [](Simulation& sim) {
+              auto machine = std::make_shared<Machine>();
+              auto done = std::make_shared<bool>(false);
+              auto written = std::make_shared<u32>(0);
+              sim.spawn([=] {
+                  // Whenever this one draws, the other has written and flushed meanwhile, if it gets that far.
+                  machine->screen.while_drawing = [=, me = &sched::current()] {
+                      if (me != &sched::current()) return;
+                      const u32 before = *written;
+                      for (int i = 0; i < 100 && *written < before + 2; ++i) {
+                          arch::cpu_relax();
+                          sched::yield();
+                      }
+                  };
+                  machine->print("one line");
+                  *done = true;
+              });
+              sim.spawn([=] {
+                  while (!*done) {
+                      machine->print("flood ");
+                      ++*written;
+                      fake::step();
+                  }
               });
           }) == "");
 }
