@@ -16,13 +16,6 @@ VirtualConsole::VirtualConsole(TextScreen& screen, Cell* cells, Cell* shown)
 
 usize VirtualConsole::room() { return stopped_.load(std::memory_order_relaxed) ? 0 : 4096; }
 
-void VirtualConsole::interpret(std::span<const u8> bytes) {
-    vt_.mark_changed(vt_.cursor_row());
-    vt_.write(bytes);
-    vt_.mark_changed(vt_.cursor_row());
-    application_cursor_keys_.store(vt_.application_cursor_keys(), std::memory_order_relaxed);
-}
-
 void VirtualConsole::write(std::span<const u8> bytes) {
     tty::Input reply[32];
     usize reply_size = 0;
@@ -30,7 +23,10 @@ void VirtualConsole::write(std::span<const u8> bytes) {
         const std::span<const u8> piece = bytes.first(std::min<usize>(bytes.size(), 64));
         bytes = bytes.subspan(piece.size());
         core::LockGuard guard(lock_);
-        interpret(piece);
+        vt_.mark_changed(vt_.cursor_row());
+        vt_.write(piece);
+        vt_.mark_changed(vt_.cursor_row());
+        application_cursor_keys_.store(vt_.application_cursor_keys(), std::memory_order_relaxed);
         for (const char c : vt_.reply())
             if (reply_size < std::size(reply)) reply[reply_size++].character = static_cast<u8>(c);
         vt_.clear_reply();
@@ -41,11 +37,9 @@ void VirtualConsole::write(std::span<const u8> bytes) {
 void VirtualConsole::write_log(std::string_view text) NO_THREAD_SAFETY_ANALYSIS {
     const bool alone = core::panicking();  // the others have been stopped, perhaps with the lock held
     const arch::IrqState state = alone ? arch::irq_save() : lock_.lock();
-    for (const char c : text) {
-        const u8 bytes[2] = {'\r', static_cast<u8>(c)};
-        interpret(c == '\n' ? std::span<const u8>(bytes) : std::span<const u8>(bytes).subspan(1));
-    }
-    vt_.clear_reply();
+    vt_.mark_changed(vt_.cursor_row());
+    vt_.write_plain(text);
+    vt_.mark_changed(vt_.cursor_row());
     if (alone) {
         for (u32 row = 0; row < vt_.rows(); ++row) {
             Cell run[kRun];

@@ -37,7 +37,6 @@ public:
 private:
     static constexpr usize kRun = 64;  // cells drawn at once
 
-    void interpret(std::span<const u8> bytes) REQUIRES(lock_);
     void draw_changed();
     void draw_for_log();
     void draw_row(u32 row);

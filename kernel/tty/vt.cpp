@@ -90,6 +90,24 @@ void Vt::write(std::span<const u8> bytes) {
     }
 }
 
+void Vt::write_plain(std::string_view text) {
+    const Pen pen = std::exchange(pen_, {});
+    const bool graphics = std::exchange(graphics_[charset_], false);
+    const bool insert_mode = std::exchange(insert_mode_, false), auto_wrap = std::exchange(auto_wrap_, true);
+    for (const char c : text) {
+        if (c == '\n') {
+            move_to(0, at_.row);
+            line_feed();
+        } else {
+            print(c >= ' ' && c <= '~' ? static_cast<char32_t>(c) : U'?');
+        }
+    }
+    pen_ = pen;
+    graphics_[charset_] = graphics;
+    insert_mode_ = insert_mode;
+    auto_wrap_ = auto_wrap;
+}
+
 void Vt::accept(char32_t c) {
     if (c < 32 || c == 127) return control(c);
     switch (state_) {

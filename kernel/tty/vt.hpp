@@ -35,6 +35,8 @@ public:
     Vt(u32 columns, u32 rows, Cell* cells);
 
     void write(std::span<const u8> bytes);
+    // ASCII at the cursor, whatever a program has set or begun; that stays as it is. Knows newline, no other control.
+    void write_plain(std::string_view text);
 
     u32 columns() const { return columns_; }
     u32 rows() const { return rows_; }

@@ -170,6 +170,24 @@ TEST_CASE("questions and modes", "[vt]") {
     CHECK_FALSE(screen.vt.application_cursor_keys());
 }
 
+TEST_CASE("plain text comes out whatever was set or begun, and changes none of it", "[vt]") {
+    for (const char* begun : {"\033]", "\033[3", "\033P", "\033(", "\xe2\x82"}) {
+        Screen screen(8, 4);
+        screen << begun;
+        screen.vt.write_plain("log\n");
+        CHECK(screen.text() == "log|||");
+        CHECK(screen.cursor() == "0,1");
+    }
+    Screen screen(8, 4);
+    screen << "ab\b\033[4h\033[?7l\033[7;31m\033(0\033[1";  // ... and in the middle of a sequence
+    screen.vt.write_plain("q\033\t\xff~\n123456789");
+    CHECK(screen.text() == "aq???~|12345678|9|");
+    CHECK(screen.vt.cell(1, 0) == Cell::of('q', 7, 0));
+    screen << ";1H" << "qqqqqqqqqx";  // row 1, column 1; line drawing, inserted, no wrapping
+    CHECK(screen.text() == "{2500}{2500}{2500}{2500}{2500}{2500}{2500}{2502}|12345678|9|");
+    CHECK(screen.vt.cell(0, 0).background() == 1);
+}
+
 TEST_CASE("changed rows are told once", "[vt]") {
     Screen screen(8, 4);
     CHECK(screen.vt.take_changed().words[0] == 0b1111);
