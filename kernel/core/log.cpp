@@ -25,31 +25,34 @@ void store(std::string_view text) REQUIRES(g_lock) {
     for (const char c : text) g_ring[g_written++ % kRingSize] = c;
 }
 
-void emit(std::string_view line, bool to_consoles) REQUIRES(g_lock) {
-    const bool poll_serial = to_consoles && g_serial_sink == nullptr;
-    arch::early_write(line, poll_serial ? arch::EarlyOutput::Serial : arch::EarlyOutput::DebugOnly);
-    if (!to_consoles) return;
-    if (g_serial_sink != nullptr) g_serial_sink(line);
-    for (const Sink sink : g_sinks)
-        if (sink != nullptr) sink(line);
-}
-
 }  // namespace
 
 void write(Level level, std::string_view format, std::span<const hd::detail::FormatArgument> arguments) {
     char buffer[256];
-    BufferSink line(buffer);
+    BufferSink line({buffer, sizeof buffer - 1});
     const i64 now = arch::clock_now().raw;
     format_to(line, "[{:5}.{:06}] ", now / 1'000'000'000, now / 1'000 % 1'000'000);
     hd::detail::format_arguments(line, format, arguments);
-    if (line.truncated()) buffer[sizeof buffer - 1] = '~';
+    if (line.truncated()) buffer[sizeof buffer - 2] = '~';
+    buffer[line.view().size()] = '\n';
+    const std::string_view text(buffer, line.view().size() + 1);
     const bool to_consoles = level <= g_console_level.load(std::memory_order_relaxed);  // a setting, orders nothing
 
-    core::LockGuard guard(g_lock);
-    store(line.view());
-    store("\n");
-    emit(line.view(), to_consoles);
-    emit("\n", to_consoles);
+    Sink serial_sink;
+    std::array<Sink, 4> sinks;
+    {
+        core::LockGuard guard(g_lock);
+        serial_sink = g_serial_sink;
+        sinks = g_sinks;
+        store(text);
+        const bool poll_serial = to_consoles && serial_sink == nullptr;
+        arch::early_write(text, poll_serial ? arch::EarlyOutput::Serial : arch::EarlyOutput::DebugOnly);
+    }
+    if (!to_consoles) return;
+    // Without the lock: a screen that scrolls takes its time.
+    if (serial_sink != nullptr) serial_sink(text);
+    for (const Sink sink : sinks)
+        if (sink != nullptr) sink(text);
 }
 
 void set_console_level(Level level) {

@@ -33,7 +33,8 @@ template <class... A> void debug(FormatString<std::type_identity_t<A>...> format
 // Which levels reach the consoles; `quiet` on the command line lowers it to warnings.
 void set_console_level(Level level);
 
-// A console that wants the lines (the framebuffer's). Called with the log's lock held: must not log, sleep or allocate.
+// A console that wants the lines (the framebuffer's), each whole and with its newline. Called in the logger's context, by
+// several CPUs at once: must not log, sleep or allocate.
 using Sink = void (*)(std::string_view text);
 void add_sink(Sink sink);
 // The serial console's driver takes over from the early polled output (both write the same line).
