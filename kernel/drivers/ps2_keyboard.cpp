@@ -4,6 +4,7 @@
 // Locking: none. The decoder is the interrupt handler's alone, which runs on one CPU at a time.
 #include "kernel/drivers/ps2_keyboard.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include "arch/cpu.hpp"
@@ -76,9 +77,9 @@ void on_interrupt(void*) {
         const u8 code = arch::in8(kData);
         if ((status & kFromMouse) != 0) continue;
         const std::string_view text = g_decoder.decode(code, g_console->application_cursor_keys());
-        tty::Input input[8];
+        u8 input[8];
         if (text.empty() || line.input_room() < text.size()) continue;
-        for (usize i = 0; i < text.size(); ++i) input[i].character = static_cast<u8>(text[i]);
+        std::ranges::copy(text, input);
         line.receive({input, text.size()});
     }
 }

@@ -14,13 +14,12 @@ namespace {
 // Registers, by their offset from the port. Two have a second meaning while kDivisorLatch is set.
 constexpr u16 kData = 0, kInterruptEnable = 1, kInterruptId = 2, kFifoControl = 2, kLineControl = 3, kModemControl = 4,
               kLineStatus = 5, kScratch = 7, kDivisorLow = 0, kDivisorHigh = 1;
-constexpr u8 kReceiveInterrupt = 1, kTransmitInterrupt = 2, kStatusInterrupt = 4;  // kInterruptEnable
-constexpr u8 kFifoOn = 0x01, kFifoReset = 0x06, kFifoTriggerAt8 = 0x80;            // kFifoControl
-constexpr u8 kFifoWorks = 0xc0;                                                    // kInterruptId
-constexpr u8 kEightBits = 3, kTwoStopBits = 4, kParity = 8, kEvenParity = 0x10, kBreak = 0x40, kDivisorLatch = 0x80;
+constexpr u8 kReceiveInterrupt = 1, kTransmitInterrupt = 2;              // kInterruptEnable
+constexpr u8 kFifoOn = 0x01, kFifoReset = 0x06, kFifoTriggerAt8 = 0x80;  // kFifoControl
+constexpr u8 kFifoWorks = 0xc0;                                          // kInterruptId
+constexpr u8 kEightBits = 3, kTwoStopBits = 4, kParity = 8, kEvenParity = 0x10, kDivisorLatch = 0x80;
 constexpr u8 kReady = 0x0b;  // kModemControl: DTR, RTS, and OUT2, which on a PC lets the interrupt through
-constexpr u8 kHasData = 0x01, kParityError = 0x04, kFramingError = 0x08, kBreakSeen = 0x10, kTransmitterEmpty = 0x20,
-             kErrors = kParityError | kFramingError | kBreakSeen;
+constexpr u8 kHasData = 0x01, kTransmitterEmpty = 0x20;  // kLineStatus
 
 constexpr u32 kBaseSpeed = 115200;
 constexpr usize kLowWater = 1024;  // writers are woken when the queue falls to this
@@ -48,11 +47,10 @@ bool Uart16550::find() {
     write_register(kInterruptEnable, 0);
     write_register(kFifoControl, kFifoOn | kFifoReset | kFifoTriggerAt8);
     fifo_size_ = (read_register(kInterruptId) & kFifoWorks) == kFifoWorks ? 16 : 1;
-    line_control_ = kEightBits;
-    write_register(kLineControl, line_control_ | kDivisorLatch);
+    write_register(kLineControl, kEightBits | kDivisorLatch);
     write_register(kDivisorLow, 1);
     write_register(kDivisorHigh, 0);
-    write_register(kLineControl, line_control_);
+    write_register(kLineControl, kEightBits);
     write_register(kModemControl, kReady);
     return true;
 }
@@ -65,7 +63,7 @@ Result<> Uart16550::start(u32 irq) {
 
 void Uart16550::let_interrupts_come() {
     core::LockGuard guard(lock_);
-    enable_interrupts(kReceiveInterrupt | kStatusInterrupt);
+    enable_interrupts(kReceiveInterrupt);
     transmit();
 }
 
@@ -77,13 +75,7 @@ void Uart16550::enable_interrupts(u8 which) {
 
 // ---- sending
 
-u8 Uart16550::read_status() {
-    const u8 status = read_register(kLineStatus);
-    seen_errors_ |= status & kErrors;
-    return status;
-}
-
-bool Uart16550::transmitter_empty() { return (read_status() & kTransmitterEmpty) != 0; }
+bool Uart16550::transmitter_empty() const { return (read_register(kLineStatus) & kTransmitterEmpty) != 0; }
 
 bool Uart16550::something_to_send() const {
     return ahead_ != 0 || log_.size() > 0 || (output_.size() > 0 && !stopped_);
@@ -146,26 +138,20 @@ void Uart16550::send_ahead(u8 character) {
     transmit();
 }
 
-void Uart16550::set_break(bool on) {
-    core::LockGuard guard(lock_);
-    line_control_ = static_cast<u8>(on ? line_control_ | kBreak : line_control_ & ~kBreak);
-    write_register(kLineControl, line_control_);
-}
-
 void Uart16550::configure(const abi::Termios& termios) {
     const u32 flags = termios.c_cflag;
     const u32 speed = speed_of(flags);
     core::LockGuard guard(lock_);
-    line_control_ = static_cast<u8>((flags & abi::kCSIZE) >> 4);  // both count from five bits on
-    if ((flags & abi::kCSTOPB) != 0) line_control_ |= kTwoStopBits;
-    if ((flags & abi::kPARENB) != 0) line_control_ |= (flags & abi::kPARODD) != 0 ? kParity : kParity | kEvenParity;
+    u8 control = static_cast<u8>((flags & abi::kCSIZE) >> 4);  // both count from five bits on
+    if ((flags & abi::kCSTOPB) != 0) control |= kTwoStopBits;
+    if ((flags & abi::kPARENB) != 0) control |= (flags & abi::kPARODD) != 0 ? kParity : kParity | kEvenParity;
     if (speed != 0) {
         const u32 divisor = kBaseSpeed / speed;
-        write_register(kLineControl, line_control_ | kDivisorLatch);
+        write_register(kLineControl, control | kDivisorLatch);
         write_register(kDivisorLow, static_cast<u8>(divisor));
         write_register(kDivisorHigh, static_cast<u8>(divisor >> 8));
     }
-    write_register(kLineControl, line_control_);
+    write_register(kLineControl, control);
 }
 
 // ---- the log
@@ -201,15 +187,9 @@ void Uart16550::resume_input() {
     enable_interrupts(enabled_ | kReceiveInterrupt);
 }
 
-usize Uart16550::receive(tty::Input* to, usize room) {
+usize Uart16550::receive(u8* to, usize room) {
     usize count = 0;
-    while (count < room && (read_status() & kHasData) != 0) {
-        const u8 errors = std::exchange(seen_errors_, 0);
-        const tty::InputKind kind = (errors & kBreakSeen) != 0 ? tty::InputKind::Break
-                                    : errors != 0              ? tty::InputKind::Damaged
-                                                               : tty::InputKind::Character;
-        to[count++] = {read_register(kData), kind};
-    }
+    while (count < room && (read_register(kLineStatus) & kHasData) != 0) to[count++] = read_register(kData);
     if (room == 0) {
         input_stalled_ = true;
         enable_interrupts(static_cast<u8>(enabled_ & ~kReceiveInterrupt));
@@ -220,7 +200,7 @@ usize Uart16550::receive(tty::Input* to, usize room) {
 // A bounded amount of work: what is left raises the line again. As the line is edge-triggered, it must have been low
 // for that, which switching all the port's interrupts off for the time of the handler brings about.
 void Uart16550::on_interrupt() {
-    tty::Input received[16];
+    u8 received[16];
     usize count;
     bool drained;
     const usize room = std::min(line->input_room(), std::size(received));

@@ -4,6 +4,7 @@
 //
 // Output waits in two queues: lines of the kernel log, which go first, and the terminal's characters. The interrupt
 // handler moves one FIFO's worth at a time; nobody polls, except when log lines come faster than the wire takes them.
+// A damaged character is a character: nothing here marks parity errors or breaks, so their interrupt stays off.
 // Input that finds no room upstairs stays in the FIFO: the receive interrupt is switched off until there is some, and
 // an emulator then stops sending. So nothing typed or pasted is lost.
 //
@@ -34,7 +35,6 @@ public:
     void set_stopped(bool stopped) override;
     void send_ahead(u8 character) override;
     void configure(const abi::Termios& termios) override;
-    void set_break(bool on) override;
     void resume_input() override;
 
     // A line of the kernel log. Any context; once the kernel panics, polled and without locks.
@@ -60,22 +60,19 @@ private:
 
     u8 read_register(u16 index) const;
     void write_register(u16 index, u8 value) const;
-    u8 read_status() REQUIRES(lock_);
-    bool transmitter_empty() REQUIRES(lock_);
+    bool transmitter_empty() const;
     void enable_interrupts(u8 which) REQUIRES(lock_);
     bool something_to_send() const REQUIRES(lock_);
     void fill_fifo() REQUIRES(lock_);
     void call_for_more() REQUIRES(lock_);
     void transmit() REQUIRES(lock_);
-    usize receive(tty::Input* to, usize room) REQUIRES(lock_);
+    usize receive(u8* to, usize room) REQUIRES(lock_);
     void log_byte(u8 byte) REQUIRES(lock_);
 
     const u16 port_;
     core::IrqSpinlock lock_{core::Rank::Console};
     u8 fifo_size_ = 1;                  // set by find()
     u8 enabled_ GUARDED_BY(lock_) = 0;  // the interrupt enable register
-    u8 line_control_ GUARDED_BY(lock_) = 0;
-    u8 seen_errors_ GUARDED_BY(lock_) = 0;  // reading the line status clears them: kept for the next character
     bool stopped_ GUARDED_BY(lock_) = false;
     bool input_stalled_ GUARDED_BY(lock_) = false;
     u8 ahead_ GUARDED_BY(lock_) = 0;  // a flow-control character to be sent at once; 0: none

@@ -17,7 +17,7 @@ VirtualConsole::VirtualConsole(TextScreen& screen, Cell* cells, Cell* shown)
 usize VirtualConsole::room() { return stopped_.load(std::memory_order_relaxed) ? 0 : 4096; }
 
 void VirtualConsole::write(std::span<const u8> bytes) {
-    tty::Input reply[32];
+    u8 reply[32];
     usize reply_size = 0;
     while (!bytes.empty()) {
         const std::span<const u8> piece = bytes.first(std::min<usize>(bytes.size(), 64));
@@ -28,7 +28,7 @@ void VirtualConsole::write(std::span<const u8> bytes) {
         vt_.mark_changed(vt_.cursor_row());
         application_cursor_keys_.store(vt_.application_cursor_keys(), std::memory_order_relaxed);
         for (const char c : vt_.reply())
-            if (reply_size < std::size(reply)) reply[reply_size++].character = static_cast<u8>(c);
+            if (reply_size < std::size(reply)) reply[reply_size++] = static_cast<u8>(c);
         vt_.clear_reply();
     }
     if (reply_size > 0) line->receive({reply, reply_size});

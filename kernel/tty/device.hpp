@@ -21,7 +21,6 @@ public:
     virtual void send_ahead(u8) {}                  // before all that is queued, stopped or not
     virtual void flush() {}                         // a batch of writes is over. Without the mutex
     virtual void configure(const abi::Termios&) {}  // speed and frame of the characters
-    virtual void set_break(bool) {}                 // a break condition on the line
     // Line::receive() had no room and has some now. Any context.
     virtual void resume_input() {}
 

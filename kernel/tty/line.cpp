@@ -53,10 +53,10 @@ usize Line::input_room() {
     return room;
 }
 
-void Line::receive(std::span<const Input> input) {
+void Line::receive(std::span<const u8> input) {
     {
         core::LockGuard guard(input_lock_);
-        for (const Input& one : input)
+        for (const u8 one : input)
             if (input_head_ - input_tail_ < kInputCapacity) input_[input_head_++ % kInputCapacity] = one;
     }
     call_worker();
@@ -67,7 +67,7 @@ void Line::output_drained() {
     call_worker();  // echo may wait for room
 }
 
-usize Line::peek_input(std::span<Input> to) {
+usize Line::peek_input(std::span<u8> to) {
     core::LockGuard guard(input_lock_);
     const usize count = std::min(to.size(), input_head_ - input_tail_);
     for (usize i = 0; i < count; ++i) to[i] = input_[(input_tail_ + i) % kInputCapacity];
@@ -88,7 +88,7 @@ void Line::drop_input(usize count) {
 // What the line discipline does not take stays in the queue until a reader has made room and calls again.
 void Line::work() {
     work_.store(false);
-    Input batch[64];
+    u8 batch[64];
     usize taken = 0;
     do {
         bool readable;
@@ -165,7 +165,7 @@ Result<u64> Line::read_in_turn(fs::IoBuffer& buffer, const Access& access) {
         u8 bytes[128];
         const auto [count, line_ended] = discipline_.read({bytes, std::min<usize>(sizeof bytes, buffer.remaining())});
         if (count == buffer.remaining() && !line_ended) discipline_.skip_end_of_file();
-        Input next;
+        u8 next;
         if (peek_input({&next, 1}) != 0) call_worker();  // it waits for the room made here
         lock_.unlock();
         const Result<> copied = buffer.put({bytes, count});  // may fault and sleep
@@ -310,13 +310,6 @@ Result<> Line::drain(const Access& access) {
     };
     if (writers_.wait_interruptible("tty drain", sent) != sync::WaitResult::Ready) return fail(Errno::kERESTARTSYS);
     return {};
-}
-
-void Line::send_break(Nanoseconds duration) {
-    sync::WaitQueue nobody;
-    device_.set_break(true);
-    nobody.wait_interruptible("tty break", [] { return false; }, time::now() + duration);
-    device_.set_break(false);
 }
 
 void Line::hang_up() {

@@ -36,7 +36,7 @@ public:
     // ---- for the device. Any context but NMI; the device's lock must not be held.
     usize input_room();
     // As many as input_room() said fit; the rest is lost. Asked for room in vain, the device gets resume_input() later.
-    void receive(std::span<const Input> input);
+    void receive(std::span<const u8> input);
     void output_drained();  // much or all of the output was sent
 
     // ---- for programs. Task context.
@@ -56,7 +56,6 @@ public:
     void hold_output(bool held);
     void send_flow_character(bool start);  // TCION, TCIOFF
     Result<> drain(const Access& access);  // waits until all is sent. kERESTARTSYS
-    void send_break(Nanoseconds duration);
 
     u32 hangups() const { return hangups_.load(std::memory_order_relaxed); }  // a count to compare with later
     bool hung_up(const Access& access) const { return !access.is_console && access.hangups != hangups(); }
@@ -86,7 +85,7 @@ private:
     Result<u64> read_in_turn(fs::IoBuffer& buffer, const Access& access) REQUIRES(lock_);
     Result<u64> write_in_turn(fs::IoBuffer& buffer, const Access& access) REQUIRES(lock_);
     Result<usize> write_piece(std::span<const u8> piece, const Access& access) REQUIRES(lock_);
-    usize peek_input(std::span<Input> to);
+    usize peek_input(std::span<u8> to);
     void drop_input(usize count);
     void call_worker();
 
@@ -98,7 +97,7 @@ private:
     std::atomic<u32> hangups_{0};  // changed under lock_
 
     core::IrqSpinlock input_lock_{core::Rank::TerminalInput};
-    Input input_[kInputCapacity] GUARDED_BY(input_lock_);
+    u8 input_[kInputCapacity] GUARDED_BY(input_lock_);
     usize input_head_ GUARDED_BY(input_lock_) = 0, input_tail_ GUARDED_BY(input_lock_) = 0;  // run freely
     bool input_refused_ GUARDED_BY(input_lock_) = false;
 

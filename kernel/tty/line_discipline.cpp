@@ -26,7 +26,7 @@ constexpr usize kThrottleAt = 128;  // IXOFF: stop the sender with this much roo
 
 // ---- input
 
-// Is there room for one more character and its PARMRK prefix? A line that is still being typed may overrun: its last
+// Is there room for one more character? With PARMRK each counts for three, as in Linux. A line that is still being typed may overrun: its last
 // character is replaced, so that erasing and the newline get through (n_tty_receive_buf_common).
 bool LineDiscipline::make_room() {
     const usize free = kCapacity - (head_ - tail_);
@@ -37,7 +37,13 @@ bool LineDiscipline::make_room() {
     return true;
 }
 
-usize LineDiscipline::receive(std::span<const Input> in) {
+// The doubled 0377 of PARMRK may find the ring full behind its first half: the second one replaces that.
+void LineDiscipline::put(u16 entry) {
+    if (head_ - tail_ == kCapacity) --head_;
+    at(head_++) = entry;
+}
+
+usize LineDiscipline::receive(std::span<const u8> in) {
     usize taken = 0;
     if (!echo_pending()) sent_columns_ = columns_;
     while (taken < in.size() && make_room()) receive_one(in[taken++]);
@@ -46,36 +52,13 @@ usize LineDiscipline::receive(std::span<const Input> in) {
     return taken;
 }
 
-void LineDiscipline::receive_one(Input in) {
-    const bool quoted = std::exchange(quote_next_, false);
-    if (in.kind == InputKind::Break) return receive_break();
-    if (in.kind == InputKind::Damaged && input(kINPCK)) {
-        if (input(kIGNPAR)) return;
-        if (input(kPARMRK)) {
-            put(0xff);
-            put(0);
-            return put(in.character);
-        }
-        return put(0);
-    }
-    if (in.kind == InputKind::Damaged) return put(in.character);
-    u8 c = in.character;
+void LineDiscipline::receive_one(u8 c) {
     if (input(kISTRIP)) c &= 0x7f;
     if (input(kIUCLC) && local(kIEXTEN)) c = to_lower(c);
-    if (quoted)
+    if (std::exchange(quote_next_, false))
         accept(c, false);
     else
         receive_character(c);
-}
-
-void LineDiscipline::receive_break() {
-    if (input(kIGNBRK)) return;
-    if (input(kBRKINT)) return receive_signal(kSIGINT, 0);
-    if (input(kPARMRK)) {
-        put(0xff);
-        put(0);
-    }
-    put(0);
 }
 
 void LineDiscipline::receive_character(u8 c) {
@@ -175,7 +158,6 @@ void LineDiscipline::receive_signal(int signal, u8 c) {
         host_.discard_output();
         discard_input();
     }
-    if (c == 0) return;  // a break
     if (input(kIXON)) start();
     if (local(kECHO))
         echo(c);

@@ -14,13 +14,6 @@
 
 namespace hd::tty {
 
-enum class InputKind : u8 { Character, Break, Damaged };  // Damaged: a parity or framing error
-
-struct Input {
-    u8 character = 0;
-    InputKind kind = InputKind::Character;
-};
-
 class LineHost {
 public:
     virtual usize output_room() = 0;  // bytes that output() takes now
@@ -46,7 +39,7 @@ public:
 
     // ---- from the device
     // Returns how many were taken: fewer when the ring is full of characters that somebody may read.
-    usize receive(std::span<const Input> input);
+    usize receive(std::span<const u8> input);
     // Sends echo that found no room before; true if none is left. When the device has room again.
     bool flush_echo();
 
@@ -84,14 +77,13 @@ private:
     bool is_continuation(u8 c) const { return input(abi::kIUTF8) && (c & 0xc0) == 0x80; }
     u16& at(usize index) { return ring_[index % kCapacity]; }
     u16 at(usize index) const { return ring_[index % kCapacity]; }
-    void put(u16 entry) { at(head_++) = entry; }
+    void put(u16 entry);
 
     bool make_room();
-    void receive_one(Input in);
+    void receive_one(u8 c);
     void receive_character(u8 c);
     bool receive_special(u8& c, bool& newline_from_return);
     bool receive_canonical(u8 c);
-    void receive_break();
     void receive_signal(int signal, u8 c);
     void accept(u8 c, bool raw_newline);
     void end_line(u8 c);

@@ -171,12 +171,7 @@ Result<u64> Terminal::ioctl_settings(u32 request, u64 argument, const Access& ac
     switch (request) {
     case abi::kTCSBRK:
     case abi::kTCSBRKP:
-        TRY(drain(access));
-        // tcdrain(3) is TCSBRK with an argument; TCSBRKP's is in tenths of a second.
-        if (request == abi::kTCSBRKP && argument != 0)
-            send_break(milliseconds(100 * static_cast<i64>(argument & 0xffff)));
-        else if (argument == 0)
-            send_break(milliseconds(250));
+        TRY(drain(access));  // tcdrain(3). There is nobody to send a break to
         return 0;
     case abi::kTCXONC:
         if (argument > abi::kTCION) return fail(Errno::kEINVAL);

@@ -39,7 +39,10 @@ public:
             value = 0xc1;
             transmitter_interrupt_ = false;
             break;
-        case 5: value = static_cast<u8>((received_.empty() ? 0 : 1) | (sending_.empty() ? 0x60 : 0)); break;
+        case 5:
+            value = static_cast<u8>((received_.empty() ? 0 : 1) | std::exchange(error_, u8{0}) |
+                                    (sending_.empty() ? 0x60 : 0));
+            break;
         case 7: value = scratch_; break;
         default: break;
         }
@@ -76,6 +79,10 @@ public:
         received_.push_back(static_cast<u8>(c));
         update();
     }
+    void receive_damaged(char c) {
+        error_ = 0x08;
+        receive(c);
+    }
     void send_some() {
         if (sending_.empty()) return;
         wire += sending_;
@@ -89,15 +96,15 @@ public:
 
 private:
     void update() {
-        const bool level =
-            ((enabled_ & 1) != 0 && !received_.empty()) || ((enabled_ & 2) != 0 && transmitter_interrupt_);
+        const bool level = ((enabled_ & 1) != 0 && !received_.empty()) ||
+                           ((enabled_ & 2) != 0 && transmitter_interrupt_) || ((enabled_ & 4) != 0 && error_ != 0);
         edge_ |= level && !level_;
         level_ = level;
     }
 
     std::deque<u8> received_;
     std::string sending_;
-    u8 enabled_ = 0, line_control_ = 0, scratch_ = 0;
+    u8 enabled_ = 0, line_control_ = 0, scratch_ = 0, error_ = 0;
     bool transmitter_interrupt_ = false, level_ = false, edge_ = false;
 };
 
@@ -340,5 +347,24 @@ TEST_CASE("VMIN and VTIME", "[tty][line]") {
                                       fake::expect(m.read(10, true).error() == Errno::kEAGAIN, "O_NONBLOCK waits");
                                   }});
               sim.options().step = Nanoseconds{20'000};
+          }) == "");
+}
+
+TEST_CASE("a damaged character behind stalled input raises no storm of interrupts", "[tty][line]") {
+    CHECK(simulate(1, [](Simulation& sim) {
+              auto machine = std::make_shared<Machine>();
+              sim.spawn([=] {
+                  Machine& m = *machine;
+                  fake::expect(m.uart.find(), "the serial port is not found");
+                  m.uart.let_interrupts_come();
+                  while (m.line.input_room() > 0) m.line.receive(std::array<u8, 1>{'x'});
+                  m.hardware.receive_damaged('y');
+                  int interrupts = 0;
+                  for (; m.hardware.take_edge() && interrupts < 100; ++interrupts) {
+                      core::IrqGuard guard;
+                      m.uart.on_interrupt();
+                  }
+                  fake::expect(interrupts < 3, "interrupts without end");
+              });
           }) == "");
 }

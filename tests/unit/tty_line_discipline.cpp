@@ -123,41 +123,15 @@ TEST_CASE("signals", "[tty]") {
     }
 }
 
-TEST_CASE("a break is a character, a signal, or nothing", "[tty]") {
+TEST_CASE("a doubled character does not overrun a full line", "[tty]") {
     NotebookHost host;
     LineDiscipline line(host);
-    change(line, {.clear_local = abi::kICANON});
-    const Input broken[] = {{0, InputKind::Break}};
-    const Input damaged[] = {{'x', InputKind::Damaged}};
-
-    SECTION("NUL") {
-        line.receive(broken);
-        CHECK(read(line, 10) == std::string("[\0]", 3));
-    }
-    SECTION("ignored") {
-        change(line, {.set_input = abi::kIGNBRK});
-        line.receive(broken);
-        CHECK(read(line, 10) == "EAGAIN");
-    }
-    SECTION("SIGINT") {
-        change(line, {.set_input = abi::kBRKINT});
-        line.receive(broken);
-        CHECK(host.signals == std::vector<int>{abi::kSIGINT});
-    }
-    SECTION("marked") {
-        change(line, {.set_input = abi::kPARMRK | abi::kINPCK});
-        line.receive(broken);
-        line.receive(damaged);
-        CHECK(read(line, 10) == std::string("[\377\0\0\377\0x]", 8));
-    }
-    SECTION("a damaged character is NUL, or gone, or what it looks like") {
-        line.receive(damaged);
-        change(line, {.set_input = abi::kINPCK});
-        line.receive(damaged);
-        change(line, {.set_input = abi::kIGNPAR});
-        line.receive(damaged);
-        CHECK(read(line, 10) == std::string("[x\0]", 4));
-    }
+    change(line, {.set_input = abi::kPARMRK, .clear_local = abi::kECHO});
+    const std::string text(LineDiscipline::kCapacity - 1, 'x');
+    CHECK(type(line, text) == text.size());
+    CHECK(type(line, "\377\377\n") == 3);
+    CHECK(line.available() == LineDiscipline::kCapacity);
+    CHECK(read(line, 2 * LineDiscipline::kCapacity) == "[" + text + "\n]");
 }
 
 TEST_CASE("flow control of the output", "[tty]") {

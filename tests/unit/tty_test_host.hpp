@@ -34,13 +34,9 @@ struct NotebookHost final : LineHost {
     std::string take() { return std::exchange(sent, {}); }
 };
 
-inline std::vector<Input> keystrokes(std::string_view text) {
-    std::vector<Input> input;
-    for (const char c : text) input.push_back({static_cast<u8>(c), InputKind::Character});
-    return input;
+inline usize type(LineDiscipline& line, std::string_view text) {
+    return line.receive({reinterpret_cast<const u8*>(text.data()), text.size()});
 }
-
-inline usize type(LineDiscipline& line, std::string_view text) { return line.receive(keystrokes(text)); }
 
 inline usize print(LineDiscipline& line, std::string_view text) {
     return line.write({reinterpret_cast<const u8*>(text.data()), text.size()});
