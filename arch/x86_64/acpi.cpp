@@ -3,6 +3,7 @@
 // ACPI's programs, is not interpreted; the one value needed from it, the sleep type of "off", is found by its name.
 #include "arch/x86_64/acpi.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -137,7 +138,9 @@ TableList find_tables() {
 }
 
 void add_cpu(u8 apic_id, u32& left_out) {
-    if (apic_id == g_features.apic_id) return;  // the boot CPU has its place already
+    // The boot CPU has its place already; and starting a CPU that is listed twice would reset it while it runs.
+    const auto known = std::span(g_acpi.apic_ids).first(g_acpi.cpu_count);
+    if (std::ranges::find(known, apic_id) != known.end()) return;
     if (g_acpi.cpu_count < kMaxCpus)
         g_acpi.apic_ids[g_acpi.cpu_count++] = apic_id;
     else
