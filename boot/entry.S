@@ -92,9 +92,9 @@ boot_common:
     movl $(PHYS(boot_pdpt) + PAGE_PRESENT_WRITE), PHYS(boot_pml4) + 256 * 8
     movl $(PHYS(boot_pdpt_image) + PAGE_PRESENT_WRITE), PHYS(boot_pml4) + 511 * 8
 
-    // Into IA-32e mode (SDM 3A, 10.8.5): PAE, the tables, EFER.LME, then paging.
-    movl %cr4, %eax
-    orl $CR4_PAE, %eax
+    // Into IA-32e mode (SDM 3A, 10.8.5): PAE, the tables, EFER.LME, then paging. Multiboot2 leaves CR4 undefined: what
+    // else the firmware had set there goes, above all tables of five levels (LA57).
+    movl $CR4_PAE, %eax
     movl %eax, %cr4
     movl $PHYS(boot_pml4), %eax
     movl %eax, %cr3
