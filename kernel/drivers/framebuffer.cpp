@@ -38,6 +38,12 @@ bool FramebufferText::find(const arch::Framebuffer& framebuffer) {
         log::warn("framebuffer: {} bits a pixel are not supported, no text console", framebuffer.bits_per_pixel);
         return false;
     }
+    // The loader's numbers are data from outside.
+    const u32 last_shift = std::max({framebuffer.red_shift, framebuffer.green_shift, framebuffer.blue_shift});
+    if (u64{framebuffer.width} * framebuffer.bits_per_pixel / 8 > framebuffer.pitch || last_shift >= 32) {
+        log::warn("framebuffer: rows or colours do not fit, no text console");
+        return false;
+    }
     const auto mapped = mm::map_device(framebuffer.base, usize{framebuffer.pitch} * framebuffer.height);
     if (!mapped) return false;
     memory_ = reinterpret_cast<u8*>(mapped->raw);
