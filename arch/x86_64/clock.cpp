@@ -129,6 +129,7 @@ Calibration calibrate(const Reference& clock) {
         // The APIC's timer was read somewhere within the samples.
         const u64 slack_ns = tick_ns + (first.width() + last.width()) * kSecond / hz;
         const u64 apic_ticks = first.apic_left - last.apic_left;
+        if (apic_ticks == 0) refuse("the local APIC's timer does not count");
         const Interval apic = frequency(apic_ticks - 1, apic_ticks + 1, ns - std::min(slack_ns, ns / 2), ns + slack_ns);
         return {hz, apic.roundest(), ns};
     }
@@ -142,7 +143,7 @@ void calibrate_clocks() {
     apic_timer_start(0);
     g_cycles_hz = found.cycles_hz;
     g_ticks_per_ns = (found.apic_hz << 32) / kSecond;
-    if (found.apic_hz == 0 || found.apic_hz >> 32 != 0) refuse("the local APIC's timer does not count");
+    if (found.apic_hz == 0 || found.apic_hz >> 32 != 0) refuse("the local APIC's timer makes no sense");
     ClockScale scale{cycles(), 0, 32};
     while ((kSecond << scale.shift) / found.cycles_hz >> 32 != 0) --scale.shift;
     scale.multiplier = static_cast<u32>(((kSecond << scale.shift) + found.cycles_hz / 2) / found.cycles_hz);
