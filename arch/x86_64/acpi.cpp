@@ -71,9 +71,9 @@ u8 sum(const u8* bytes, usize size) {
     return total;
 }
 
+// nullptr: the early page tables do not reach it.
 const u8* reach(u64 address, usize size) {
-    if (address == 0 || address >= kReachable || size > kReachable - address)
-        refuse("ACPI: a table lies at {:#x}, out of reach", address);
+    if (address == 0 || address >= kReachable || size > kReachable - address) return nullptr;
     return reinterpret_cast<const u8*>((kDirectMap + address).raw);
 }
 
@@ -84,14 +84,20 @@ template <class T> T field(Bytes table, usize offset) {
     return value;
 }
 
-Bytes table_at(u64 address) {
+// What is wrong with a table is reported; whether the machine can do without it is the caller's business.
+std::optional<Bytes> table_at(u64 address) {
+    const u8* const at = reach(address, sizeof(TableHeader));
+    if (at == nullptr) {
+        report("ACPI: a table lies at {:#x}, out of reach", address);
+        return {};
+    }
     TableHeader header;
-    std::memcpy(&header, reach(address, sizeof header), sizeof header);
-    const std::string_view name(header.signature, sizeof header.signature);
-    if (header.length < sizeof header || header.length > kMaxTable) refuse("ACPI: table {} has a wrong length", name);
-    const Bytes table(reach(address, header.length), header.length);
-    if (sum(table.data(), table.size()) != 0) refuse("ACPI: table {} has a wrong checksum", name);
-    return table;
+    std::memcpy(&header, at, sizeof header);
+    const bool sized = header.length >= sizeof header && header.length <= kMaxTable && reach(address, header.length);
+    if (sized && sum(at, header.length) == 0) return Bytes(at, header.length);
+    report("ACPI: table {} has a wrong {}", std::string_view(header.signature, sizeof header.signature),
+           sized ? "checksum" : "length");
+    return {};
 }
 
 bool is_rsdp(const u8* at) { return std::memcmp(at, "RSD PTR ", 8) == 0 && sum(at, kRsdp1Size) == 0; }
@@ -119,7 +125,8 @@ struct TableList {
     std::optional<Bytes> find(std::string_view signature) const {
         for (usize at = sizeof(TableHeader); at + width <= entries.size(); at += width) {
             const u64 address = width == 8 ? field<u64>(entries, at) : field<u32>(entries, at);
-            if (address != 0 && std::memcmp(reach(address, 4), signature.data(), 4) == 0) return table_at(address);
+            const u8* const name = reach(address, signature.size());
+            if (name != nullptr && std::memcmp(name, signature.data(), signature.size()) == 0) return table_at(address);
         }
         return {};
     }
@@ -134,7 +141,9 @@ TableList find_tables() {
     std::memcpy(&rsdp, at, kRsdp1Size);
     if (rsdp.revision >= 2) std::memcpy(&rsdp, at, sizeof rsdp);
     const bool wide = rsdp.xsdt != 0;
-    return {table_at(wide ? rsdp.xsdt : rsdp.rsdt), wide ? usize{8} : usize{4}};
+    const auto list = table_at(wide ? rsdp.xsdt : rsdp.rsdt);
+    if (!list) refuse("ACPI: the list of tables is damaged");
+    return {*list, wide ? usize{8} : usize{4}};
 }
 
 void add_cpu(u8 apic_id, u32& left_out) {
@@ -228,7 +237,7 @@ void read_fadt(Bytes fadt) {
     g_power.can_reset = (field<u32>(fadt, 112) & kResetSupported) != 0;
     const u64 wide = field<u64>(fadt, 140);
     const u64 dsdt = wide != 0 ? wide : field<u32>(fadt, 40);
-    if (dsdt != 0) find_sleep_type(table_at(dsdt));
+    if (const auto table = dsdt != 0 ? table_at(dsdt) : std::nullopt) find_sleep_type(*table);
 }
 
 }  // namespace
@@ -236,7 +245,7 @@ void read_fadt(Bytes fadt) {
 void read_acpi_tables() {
     const TableList tables = find_tables();
     const auto madt = tables.find("APIC");
-    if (!madt) refuse("ACPI: no table APIC, so no list of processors and interrupt controllers");
+    if (!madt) refuse("ACPI: no sound table APIC, so no list of processors and interrupt controllers");
     read_madt(*madt);
     if (const auto fadt = tables.find("FACP")) read_fadt(*fadt);
     if (const auto hpet = tables.find("HPET")) {
