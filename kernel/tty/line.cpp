@@ -318,6 +318,7 @@ void Line::hang_up() {
         // relaxed: whoever compares it to decide holds the mutex, or is told by a wake-up.
         hangups_.fetch_add(1, std::memory_order_relaxed);
         discipline_.reset();
+        drop_input(kInputCapacity);  // or the next session would read it
     }
     readers_.wake_all();
     writers_.wake_all();

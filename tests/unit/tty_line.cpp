@@ -319,6 +319,19 @@ TEST_CASE("a hang-up ends reads and writes", "[tty][line]") {
           }) == "");
 }
 
+TEST_CASE("a hang-up takes along what was typed before", "[tty][line]") {
+    CHECK(simulate(1, [](Simulation& sim) {
+              auto machine = std::make_shared<Machine>();
+              sim.spawn([=] {
+                  Machine& m = *machine;
+                  m.line.receive(std::array<u8, 4>{'o', 'l', 'd', '\n'});  // the worker has not come to it
+                  m.line.hang_up();
+                  m.line.work();
+                  fake::expect(m.read(10, true).error() == Errno::kEAGAIN, "the next session reads it");
+              });
+          }) == "");
+}
+
 TEST_CASE("VMIN and VTIME", "[tty][line]") {
     CHECK(simulate(kSeeds, [](Simulation& sim) {
               auto machine = boot(sim, {[](Machine& m) {
