@@ -19,7 +19,7 @@ constexpr u8 kFifoOn = 0x01, kFifoReset = 0x06, kFifoTriggerAt8 = 0x80;  // kFif
 constexpr u8 kFifoWorks = 0xc0;                                          // kInterruptId
 constexpr u8 kEightBits = 3, kTwoStopBits = 4, kParity = 8, kEvenParity = 0x10, kDivisorLatch = 0x80;
 constexpr u8 kReady = 0x0b;  // kModemControl: DTR, RTS, and OUT2, which on a PC lets the interrupt through
-constexpr u8 kHasData = 0x01, kTransmitterEmpty = 0x20;  // kLineStatus
+constexpr u8 kHasData = 0x01, kTransmitterEmpty = 0x20, kIdle = 0x40;  // kLineStatus
 
 constexpr u32 kBaseSpeed = 115200;
 constexpr usize kLowWater = 1024;  // writers are woken when the queue falls to this
@@ -113,6 +113,8 @@ usize Uart16550::unsent() {
     core::LockGuard guard(lock_);
     return output_.size();
 }
+
+bool Uart16550::idle() { return (read_register(kLineStatus) & kIdle) != 0; }
 
 void Uart16550::write(std::span<const u8> bytes) {
     core::LockGuard guard(lock_);

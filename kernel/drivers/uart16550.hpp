@@ -31,6 +31,7 @@ public:
     usize room() override;
     void write(std::span<const u8> bytes) override;
     usize unsent() override;
+    bool idle() override;
     void discard_output() override;
     void set_stopped(bool stopped) override;
     void send_ahead(u8 character) override;

@@ -16,6 +16,7 @@ public:
     virtual usize room() = 0;                           // bytes that write() takes now
     virtual void write(std::span<const u8> bytes) = 0;  // at most room(); queues them
     virtual usize unsent() = 0;
+    virtual bool idle() { return true; }            // with nothing unsent: the last bit has left, too
     virtual void discard_output() = 0;              // what is queued
     virtual void set_stopped(bool stopped) = 0;     // keeps what is queued meanwhile
     virtual void send_ahead(u8) {}                  // before all that is queued, stopped or not

@@ -309,6 +309,14 @@ Result<> Line::drain(const Access& access) {
         return (!discipline_.echo_pending() && device_.unsent() == 0) || hung_up(access);
     };
     if (writers_.wait_interruptible("tty drain", sent) != sync::WaitResult::Ready) return fail(Errno::kERESTARTSYS);
+    // What the device has taken is not on the wire yet, and no interrupt tells when it is. 16 characters take a
+    // millisecond and a half at 115200 baud, three seconds at 50.
+    const Nanoseconds end = time::now() + milliseconds(4000);
+    sync::WaitQueue nobody;
+    while (!device_.idle() && !hung_up(access) && time::now() < end) {
+        const auto pause = nobody.wait_interruptible("tty drain", [] { return false; }, time::now() + milliseconds(1));
+        if (pause == sync::WaitResult::Interrupted) return fail(Errno::kERESTARTSYS);
+    }
     return {};
 }
 
