@@ -9,10 +9,8 @@ namespace hd::arch {
 
 inline constexpr u32 kIrqLines = 24;
 
-// Routes the line to one CPU and unmasks it. EINVAL: no such line. Task context.
+// Routes the line to one CPU and unmasks it. EINVAL: no such line. One caller at a time.
 Result<> irq_route(u32 line, CpuId cpu);
-void irq_mask(u32 line);
-void irq_unmask(u32 line);
 
 // Counters for /proc/interrupts: arrivals of vectors that nobody claims, and of the spurious one, on a CPU.
 u64 unexpected_interrupts(CpuId cpu);

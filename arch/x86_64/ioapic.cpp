@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Device interrupt lines: the I/O APICs, and the old PICs, which are only told to keep quiet. Source: Intel 82093AA
 // data sheet; 8259A data sheet.
-#include <atomic>
-
 #include "arch/irq.hpp"
 #include "arch/x86_64/acpi.hpp"
 #include "arch/x86_64/apic.hpp"
-#include "arch/x86_64/arch_cpu.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/trap.hpp"
 
@@ -23,30 +20,15 @@ struct IoApic {
 };
 constinit IoApic g_io_apics[kMaxIoApics] = {};
 
-// Selecting and accessing a register are two steps, so one CPU at a time, with IRQs off: handlers mask lines, too. It
-// is held for a few instructions and nothing is called under it; core's ranked locks are above this layer.
-constinit std::atomic_flag g_busy;
-class RegisterAccess {
-public:
-    RegisterAccess() {
-        while (g_busy.test_and_set(std::memory_order_acquire)) cpu_relax();  // pairs with the release below
-    }
-    ~RegisterAccess() { g_busy.clear(std::memory_order_release); }
-    RegisterAccess(const RegisterAccess&) = delete;
-    RegisterAccess& operator=(const RegisterAccess&) = delete;
-
-    u32 read(const IoApic& apic, u32 index) const {
-        apic.registers[0] = index;
-        return apic.registers[4];
-    }
-    void write(const IoApic& apic, u32 index, u32 value) const {
-        apic.registers[0] = index;
-        apic.registers[4] = value;
-    }
-
-private:
-    IrqsOff irqs_off_;
-};
+// Selecting and accessing a register are two steps: one CPU at a time, which irq_route()'s contract sees to.
+u32 read(const IoApic& apic, u32 index) {
+    apic.registers[0] = index;
+    return apic.registers[4];
+}
+void write(const IoApic& apic, u32 index, u32 value) {
+    apic.registers[0] = index;
+    apic.registers[4] = value;
+}
 
 LineRoute route_of(u32 line) {
     if (line < g_acpi.isa_routes.size()) return g_acpi.isa_routes[line];
@@ -63,14 +45,6 @@ Input input_of(u32 line) {
         if (line < kIrqLines && interrupt >= apic.first && interrupt - apic.first < apic.count)
             return {&apic, kRedirection + 2 * (interrupt - apic.first)};
     return {nullptr, 0};
-}
-
-void set_masked(u32 line, bool masked) {
-    const auto [apic, index] = input_of(line);
-    if (apic == nullptr) return;
-    const RegisterAccess access;
-    const u32 entry = access.read(*apic, index);
-    access.write(*apic, index, masked ? entry | kMasked : entry & ~kMasked);
 }
 
 }  // namespace
@@ -93,9 +67,8 @@ void init_io_apics() {
         IoApic& apic = g_io_apics[i];
         apic.registers = map_device(DevicePage::IoApic, i, g_acpi.io_apics[i].registers);
         apic.first = g_acpi.io_apics[i].first_line;
-        const RegisterAccess access;
-        apic.count = (access.read(apic, kVersion) >> 16 & 0xff) + 1;
-        for (u32 input = 0; input < apic.count; ++input) access.write(apic, kRedirection + 2 * input, kMasked);
+        apic.count = (read(apic, kVersion) >> 16 & 0xff) + 1;
+        for (u32 input = 0; input < apic.count; ++input) write(apic, kRedirection + 2 * input, kMasked);
     }
 }
 
@@ -103,16 +76,10 @@ Result<> irq_route(u32 line, CpuId cpu) {
     const auto [apic, index] = input_of(line);
     if (apic == nullptr) return fail(Errno::kEINVAL);
     const LineRoute route = route_of(line);
-    const RegisterAccess access;
-    access.write(*apic, index, kMasked);
-    access.write(*apic, index + 1, u32{g_acpi.apic_ids[cpu.raw]} << 24);
-    access.write(*apic, index,
-                 (vector::kLines + line) | (route.level ? kLevel : 0) | (route.active_low ? kActiveLow : 0));
+    write(*apic, index, kMasked);
+    write(*apic, index + 1, u32{g_acpi.apic_ids[cpu.raw]} << 24);
+    write(*apic, index, (vector::kLines + line) | (route.level ? kLevel : 0) | (route.active_low ? kActiveLow : 0));
     return {};
 }
-
-void irq_mask(u32 line) { set_masked(line, true); }
-
-void irq_unmask(u32 line) { set_masked(line, false); }
 
 }  // namespace hd::arch

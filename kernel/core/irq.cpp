@@ -30,14 +30,12 @@ HD_PERCPU PerCpu<Counts, PerCpuPolicy::kIrqsOff> g_counts;
 
 Result<> register_irq(u32 line, const char* name, IrqHandler handler, void* argument) {
     if (line >= arch::kIrqLines) return fail(Errno::kEINVAL);
-    {
-        LockGuard guard(g_lock);
-        Slot& slot = g_slots[line];
-        if (slot.handler.load(std::memory_order_relaxed) != nullptr) return fail(Errno::kEBUSY);
-        slot.argument = argument;
-        slot.name = name;
-        slot.handler.store(handler, std::memory_order_release);
-    }
+    LockGuard guard(g_lock);
+    Slot& slot = g_slots[line];
+    if (slot.handler.load(std::memory_order_relaxed) != nullptr) return fail(Errno::kEBUSY);
+    slot.argument = argument;
+    slot.name = name;
+    slot.handler.store(handler, std::memory_order_release);
     return arch::irq_route(line, CpuId{0});
 }
 

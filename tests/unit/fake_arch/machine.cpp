@@ -186,8 +186,6 @@ void timer_arm(Nanoseconds deadline) { fake::this_cpu().timer_deadline = deadlin
 void timer_stop() { fake::this_cpu().timer_deadline = INT64_MAX; }
 
 Result<> irq_route(u32 line, CpuId) { return line < kIrqLines ? Result<>{} : fail(Errno::kEINVAL); }
-void irq_mask(u32) {}
-void irq_unmask(u32) {}
 u64 unexpected_interrupts(CpuId) { return 0; }
 
 // A context's stack pointer is the address of its fiber. Fibers live until reset(): an abandoned thread never frees its own.
