@@ -99,39 +99,27 @@ std::string_view cpu_model_name() {
 
 namespace {
 
-// Linux's names by bit, "-" for none; also for what the kernel does not switch on (x2APIC, PCID, FSGSBASE, AVX-512,
-// PKU). Linux: arch/x86/include/asm/cpufeatures.h.
+// What the kernel itself looks at and what programs ask /proc/cpuinfo for, by bit; "-" for the rest. The names are Linux's
+// (arch/x86/include/asm/cpufeatures.h).
 struct FeatureWord {
     u32 leaf;
     u32 CpuidResult::* word;
     const char* names;
 };
 constexpr FeatureWord kFeatureWords[] = {
-    {1, &CpuidResult::edx,
-     "fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - dts acpi mmx fxsr sse "
-     "sse2 ss ht "
-     "tm ia64 pbe"},
-    {0x8000'0001, &CpuidResult::edx,
-     "- - - - - - - - - - - syscall - - - - - - - mp nx - mmxext - - fxsr_opt pdpe1gb rdtscp - lm 3dnowext 3dnow"},
+    {1, &CpuidResult::edx, "fpu - - - tsc msr pae - cx8 apic - - - pge - cmov - - - - - - - mmx fxsr sse sse2"},
+    {0x8000'0001, &CpuidResult::edx, "- - - - - - - - - - - syscall - - - - - - - - nx - - - - - pdpe1gb - - lm"},
     {1, &CpuidResult::ecx,
-     "pni pclmulqdq dtes64 monitor ds_cpl vmx smx est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm - - dca sse4_1 sse4_2 - "
-     "movbe "
-     "popcnt tsc_deadline_timer aes xsave - avx f16c rdrand hypervisor"},
-    {0x8000'0001, &CpuidResult::ecx,
-     "lahf_lm cmp_legacy svm extapic cr8_legacy abm sse4a misalignsse 3dnowprefetch osvw ibs xop skinit wdt - lwp fma4 "
-     "tce - - "
-     "- tbm"},
-    {7, &CpuidResult::ebx,
-     "- - - bmi1 hle avx2 - smep bmi2 erms - rtm - - - - - - rdseed adx smap - - clflushopt clwb - - - - "
-     "sha_ni"},
-    {7, &CpuidResult::ecx, "- - umip - - - - - gfni vaes vpclmulqdq - - - - - - - - - - - rdpid"},
+     "pni - - - - - - - - ssse3 - - fma cx16 - - - - - sse4_1 sse4_2 - - popcnt - aes xsave - avx - rdrand hypervisor"},
+    {7, &CpuidResult::ebx, "- - - bmi1 - avx2 - smep bmi2 erms - - - - - - - - - - smap"},
+    {7, &CpuidResult::ecx, "- - umip"},
 };
 
 }  // namespace
 
 std::string_view cpu_feature_names() {
     // Two CPUs that come here first at once write the same bytes to the same places.
-    static constinit char buffer[640] = {};
+    static constinit char buffer[256] = {};
     static constinit usize length = 0;
     if (length != 0) return {buffer, length};
     BufferSink sink(buffer);
