@@ -3,7 +3,7 @@
 // interrupts off, EBX = physical address of its information. From there: is this a 64-bit CPU? - early page tables -
 // long mode - the upper half - boot_main() in C++.
 //
-// Early page tables, replaced by init_paging():
+// Early page tables, replaced by init_paging(); every other CPU begins with them, too:
 //     0                     the first 4 GiB, identity    the code that turns paging on runs there
 //     0xffff800000000000    the first 4 GiB again        the direct map's place: C++ reads physical memory here
 //     0xffffffff80000000    the first 1 GiB              the kernel image
@@ -20,7 +20,7 @@
 
     .section .bss.boot, "aw", @nobits
     .balign 4096
-    .global boot_pml4, boot_pdpt, boot_directories
+    .global boot_pml4
 boot_pml4:          .skip 4096
 boot_pdpt:          .skip 4096      // for 0 and for the direct map
 boot_pdpt_image:    .skip 4096
@@ -49,20 +49,8 @@ boot_common:
     movl %ebx, %esi                 // EDI, ESI: arguments of boot_main(); nothing below touches them
     movl $PHYS(boot_stack_top), %esp
 
-    // A CPU with CPUID lets EFLAGS.ID (bit 21) change (SDM 1, 20.1.2).
+    // Long mode: CPUID.80000001H:EDX bit 29. (A CPU without CPUID is older than every machine with Multiboot2 or PVH.)
     movl $sentence_cpu, %ebp
-    pushfl
-    popl %eax
-    movl %eax, %ecx
-    xorl $0x200000, %eax
-    pushl %eax
-    popfl
-    pushfl
-    popl %eax
-    xorl %ecx, %eax
-    testl $0x200000, %eax
-    jz boot_refuse
-    // Long mode: CPUID.80000001H:EDX bit 29.
     movl $0x80000000, %eax
     cpuid
     cmpl $0x80000001, %eax
@@ -113,11 +101,10 @@ boot_long_mode:
     movabsq $kernel_start, %rax     // too far for a relative jump
     jmp *%rax
 
-    // Too early for anything but the ports: tells EBP's sentence to the serial line, the debug console and the VGA text
-    // screen, then leaves an emulator through its exit device, or stops.
+    // Too early for anything but the ports: tells EBP's sentence to the serial line and the debug console, then leaves an
+    // emulator through its exit device, or stops.
     .code32
 boot_refuse:
-    movl $0xb8000, %edi
 1:  movb (%ebp), %cl
     testb %cl, %cl
     jz 4f
@@ -132,9 +119,6 @@ boot_refuse:
     movw $0x3f8, %dx
     outb %al, %dx
     outb %al, $0xe9
-    movb $0x4f, %ah                 // white on red
-    movw %ax, (%edi)
-    addl $2, %edi
     incl %ebp
     jmp 1b
 4:  movl $BOOT_FAILURE_STATUS, %eax

@@ -11,8 +11,4 @@ inline constexpr u32 kMaxIoApics = 8;
 // Maps the device's page and returns the registers at `registers`. Boot CPU, once a page.
 volatile u32* map_device(DevicePage page, u32 index, PhysAddr registers);
 
-// With what tables other CPUs begin: the early ones, now with the kernel's half and an identity map of the trampoline
-// page alone. No running CPU uses them.
-PhysAddr make_ap_page_table(PhysAddr trampoline_page);
-
 }  // namespace hd::arch

@@ -20,11 +20,8 @@
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/sections.hpp"
 
-extern "C" {
-extern hd::arch::Entry boot_pml4[hd::arch::kEntriesPerTable], boot_pdpt[hd::arch::kEntriesPerTable],
-    boot_directories[4 * hd::arch::kEntriesPerTable];
-hd::u64 g_kernel_pml4_address = 0;  // for boot/trampoline.S
-}
+extern "C" hd::u64 g_kernel_pml4_address;  // for boot/trampoline.S
+constinit hd::u64 g_kernel_pml4_address = 0;
 
 namespace hd::arch {
 
@@ -178,21 +175,6 @@ volatile u32* map_device(DevicePage page, u32 index, PhysAddr registers) {
     // The window's tables exist since init_paging().
     *walk(g_kernel_pml4, at).entry = Entry::page(registers.align_down(kPageSize), {.write = true, .uncached = true});
     return reinterpret_cast<volatile u32*>(at.raw + (registers.raw & (kPageSize - 1)));
-}
-
-PhysAddr make_ap_page_table(PhysAddr trampoline_page) {
-    for (u32 slot = kFirstKernelSlot; slot < kEntriesPerTable; ++slot) boot_pml4[slot] = g_kernel_pml4[slot];
-    // boot_pml4[0] -> boot_pdpt[0] -> the first directory -> (where the second directory was) a table with one page.
-    Entry* const pages = boot_directories + kEntriesPerTable;
-    std::memset(boot_pdpt, 0, kPageSize);
-    std::memset(boot_directories, 0, kPageSize);
-    std::memset(pages, 0, kPageSize);
-    boot_pml4[0] = kernel_table(image_phys(boot_pdpt));
-    boot_pdpt[0] = kernel_table(image_phys(boot_directories));
-    boot_directories[0] = kernel_table(image_phys(pages));
-    pages[table_index(VirtAddr{trampoline_page.raw}, 0)] =
-        Entry{Entry::page(trampoline_page, {.execute = true}).raw & ~Entry::kGlobal};
-    return image_phys(boot_pml4);
 }
 
 }  // namespace hd::arch

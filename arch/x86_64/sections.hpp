@@ -6,7 +6,7 @@
 extern "C" {
 extern hd::u8 __image_phys_start[];  // low: a physical address
 extern hd::u8 __text_start[], __text_end[], __rodata_start[], __rodata_end[], __image_end[];
-extern hd::u8 boot_stack_guard[];
+extern hd::u8 boot_stack_guard[], boot_pml4[];
 }
 
 namespace hd::arch {

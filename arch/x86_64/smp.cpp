@@ -22,9 +22,9 @@
 #include "arch/upcalls.hpp"
 #include "arch/x86_64/acpi.hpp"
 #include "arch/x86_64/apic.hpp"
-#include "arch/x86_64/device_window.hpp"
 #include "arch/x86_64/entry_offsets.hpp"
 #include "arch/x86_64/platform.hpp"
+#include "arch/x86_64/sections.hpp"
 
 extern "C" {
 extern const hd::u8 trampoline_start[], trampoline_end[], trampoline_long_mode[], trampoline_gdt[];
@@ -54,7 +54,7 @@ void prepare_trampoline() {
         std::memcpy(code + at, &word, sizeof word);
     };
     std::memcpy(code, trampoline_start, offset(trampoline_end));
-    put(TRAMPOLINE_CR3, make_ap_page_table(g_trampoline_page).raw);
+    put(TRAMPOLINE_CR3, image_phys(boot_pml4).raw);  // for the way to ap_entry, as the boot CPU came
     put(TRAMPOLINE_GDT_POINTER + 2, page + offset(trampoline_gdt));
     put(TRAMPOLINE_LONG_MODE, page + offset(trampoline_long_mode));
 }
