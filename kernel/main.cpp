@@ -35,7 +35,7 @@
 #include "kernel/sync/wait_queue.hpp"
 #include "kernel/task/init.hpp"
 #include "kernel/time/timer.hpp"
-#include "kernel/tty/tty.hpp"
+#include "kernel/tty/terminal.hpp"
 
 namespace hd {
 

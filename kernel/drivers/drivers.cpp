@@ -9,7 +9,7 @@
 #include "kernel/drivers/vga_text.hpp"
 #include "kernel/lib/late.hpp"
 #include "kernel/mm/slab/slab.hpp"
-#include "kernel/tty/tty.hpp"
+#include "kernel/tty/terminal.hpp"
 
 namespace hd::drivers {
 

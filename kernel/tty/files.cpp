@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "kernel/tty/tty.hpp"
-
+// The terminals' device files, and the worker thread.
 #include <algorithm>
 #include <array>
 
@@ -8,6 +7,7 @@
 #include "kernel/fs/vfs/file.hpp"
 #include "kernel/mm/slab/slab.hpp"
 #include "kernel/task/process.hpp"
+#include "kernel/tty/terminal.hpp"
 
 namespace hd::tty {
 
@@ -16,7 +16,7 @@ namespace {
 constexpr u32 kOwnMajor = 5, kTtyMinor = 0, kConsoleMinor = 1;
 constexpr u64 kTtyDevice = abi::makedev(kOwnMajor, kTtyMinor), kConsoleDevice = abi::makedev(kOwnMajor, kConsoleMinor);
 
-// Written at boot, before anything can be opened.
+// Written at boot, before anything can be opened and before the worker runs.
 constinit std::array<Terminal*, 4> g_terminals = {};
 constinit Terminal* g_console = nullptr;
 
@@ -83,6 +83,17 @@ Result<fs::FileRef> open_terminal(fs::InodeRef inode, fs::DentryRef dentry, u32 
     return file;
 }
 
+bool has_work(const Terminal* terminal) { return terminal != nullptr && terminal->has_work(); }
+
+void run_worker(void*) {
+    for (;;) {
+        g_worker.wait_until(
+            "tty input", [] { return std::ranges::any_of(g_terminals, has_work); }, sched::SleepKind::Interruptible);
+        for (Terminal* terminal : g_terminals)
+            if (has_work(terminal)) terminal->work();
+    }
+}
+
 }  // namespace
 
 void register_terminal(Terminal& terminal) {
@@ -99,7 +110,8 @@ void register_console(Terminal& terminal) {
 }
 
 void init() {
-    if (!start_worker()) core::boot_failure("there is no memory for the terminals' thread");
+    if (!sched::spawn_kernel_thread("ttyd", run_worker, nullptr, CpuMask::all()))
+        core::boot_failure("there is no memory for the terminals' thread");
 }
 
 }  // namespace hd::tty

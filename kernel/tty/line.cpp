@@ -2,42 +2,10 @@
 #include "kernel/tty/line.hpp"
 
 #include <algorithm>
-#include <array>
-
-#include "kernel/abi/signal.hpp"
 
 namespace hd::tty {
 
-namespace {
-
-// Lines are made at boot, before the worker runs, and live for ever.
-constinit std::array<Line*, 4> g_lines = {};
 constinit sync::WaitQueue g_worker;
-
-bool work_waits() {
-    return std::ranges::any_of(g_lines, [](const Line* line) { return line != nullptr && line->has_work(); });
-}
-
-void run_worker(void*) {
-    for (;;) {
-        g_worker.wait_until("tty input", work_waits, sched::SleepKind::Interruptible);
-        for (Line* line : g_lines)
-            if (line != nullptr && line->has_work()) line->work();
-    }
-}
-
-}  // namespace
-
-Result<> start_worker() {
-    TRY(sched::spawn_kernel_thread("ttyd", run_worker, nullptr, CpuMask::all()));
-    return {};
-}
-
-Line::Line(TerminalDevice& device) : device_(device), discipline_(*this) {
-    device.line = this;
-    const auto slot = std::ranges::find(g_lines, nullptr);
-    if (slot != g_lines.end()) *slot = this;
-}
 
 // ---- from the device
 
@@ -286,20 +254,6 @@ void Line::discard(bool input, bool output) {
     }
     writers_.wake_all();
     call_worker();
-}
-
-void Line::hold_output(bool held) {
-    {
-        sync::MutexGuard guard(lock_);
-        discipline_.hold_output(held);
-    }
-    writers_.wake_all();
-}
-
-void Line::send_flow_character(bool start) {
-    sync::MutexGuard guard(lock_);
-    const u8 character = discipline_.termios().c_cc[start ? abi::kVSTART : abi::kVSTOP];
-    if (character != 0) device_.send_ahead(character);
 }
 
 Result<> Line::drain(const Access& access) {

@@ -27,9 +27,9 @@ struct Access {
     u32 hangups = 0;          // the line's count when it was opened
 };
 
-class Line : private LineHost {
+class Line : private Foreground {
 public:
-    explicit Line(TerminalDevice& device);
+    explicit Line(TerminalDevice& device) : device_(device), discipline_(device, *this) { device.line = this; }
     Line(const Line&) = delete;
     Line& operator=(const Line&) = delete;
 
@@ -50,11 +50,8 @@ public:
 
     abi::Termios termios();
     void set_termios(const abi::Termios& next);
-    usize available();                           // FIONREAD
-    usize unsent() { return device_.unsent(); }  // TIOCOUTQ
+    usize available();  // FIONREAD
     void discard(bool input, bool output);
-    void hold_output(bool held);
-    void send_flow_character(bool start);  // TCION, TCIOFF
     Result<> drain(const Access& access);  // waits until all is sent. kERESTARTSYS
 
     u32 hangups() const { return hangups_.load(std::memory_order_relaxed); }  // a count to compare with later
@@ -68,17 +65,13 @@ public:
 
 protected:
     ~Line() = default;
-    // ^C and relatives; called with the mutex held.
-    void signal_foreground(int signal) override = 0;
+
+    TerminalDevice& device_;
+    sync::Mutex lock_{core::Rank::Terminal};
+    LineDiscipline discipline_ GUARDED_BY(lock_);  // calls signal_foreground() with it held
 
 private:
     static constexpr usize kInputCapacity = 512;
-
-    usize output_room() override { return device_.room(); }
-    void output(std::span<const u8> bytes) override { device_.write(bytes); }
-    void discard_output() override { device_.discard_output(); }
-    void set_output_stopped(bool stopped) override { device_.set_stopped(stopped); }
-    void send_ahead(u8 character) override { device_.send_ahead(character); }
 
     Result<> take_turn(bool& busy, const Access& access) REQUIRES(lock_);
     void end_turn(bool& busy) REQUIRES(lock_);
@@ -89,9 +82,6 @@ private:
     void drop_input(usize count);
     void call_worker();
 
-    TerminalDevice& device_;
-    sync::Mutex lock_{core::Rank::Terminal};
-    LineDiscipline discipline_ GUARDED_BY(lock_);
     bool reading_ GUARDED_BY(lock_) = false;  // one read(2) and one write(2) at a time, so that lines stay whole
     bool writing_ GUARDED_BY(lock_) = false;
     std::atomic<u32> hangups_{0};  // changed under lock_
@@ -105,7 +95,7 @@ private:
     sync::WaitQueue readers_, writers_, turns_;
 };
 
-// Starts the worker thread. Once, when threads can run; input that came earlier is not lost.
-Result<> start_worker();
+// Where the worker sleeps; woken after a line has got work.
+extern sync::WaitQueue g_worker;
 
 }  // namespace hd::tty

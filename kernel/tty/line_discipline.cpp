@@ -151,11 +151,11 @@ void LineDiscipline::accept(u8 c, bool raw_newline) {
 }
 
 void LineDiscipline::receive_signal(int signal, u8 c) {
-    host_.signal_foreground(signal);
+    foreground_.signal_foreground(signal);
     if (!local(kNOFLSH)) {
         if (echo_pending()) columns_ = sent_columns_;
         echo_head_ = echo_tail_ = 0;
-        host_.discard_output();
+        device_.discard_output();
         discard_input();
     }
     if (input(kIXON)) start();
@@ -168,7 +168,7 @@ void LineDiscipline::receive_signal(int signal, u8 c) {
 void LineDiscipline::start() {
     if (!stopped_ || held_) return;
     stopped_ = false;
-    host_.set_output_stopped(false);
+    device_.set_stopped(false);
 }
 
 void LineDiscipline::restart_by_any() {
@@ -179,7 +179,7 @@ void LineDiscipline::restart_by_any() {
 
 void LineDiscipline::stop() {
     if (std::exchange(stopped_, true)) return;
-    host_.set_output_stopped(true);
+    device_.set_stopped(true);
 }
 
 void LineDiscipline::hold_output(bool held) {
@@ -198,10 +198,10 @@ void LineDiscipline::check_throttle() {
     const bool line_unfinished = canonical() && line_end_ == tail_;  // only more input can get the reader going
     if (!throttled_ && input(kIXOFF) && unread > kCapacity - kThrottleAt && !line_unfinished) {
         throttled_ = true;
-        host_.send_ahead(key(kVSTOP));
+        device_.send_ahead(key(kVSTOP));
     } else if (throttled_ && unread <= kThrottleAt) {
         throttled_ = false;
-        if (input(kIXOFF)) host_.send_ahead(key(kVSTART));
+        if (input(kIXOFF)) device_.send_ahead(key(kVSTART));
     }
 }
 
@@ -328,7 +328,7 @@ bool LineDiscipline::flush_echo() {
         const usize start = echo_tail_ % kCapacity;
         const usize run = std::min({room(), echo_head_ - echo_tail_, kCapacity - start});
         if (run == 0) return false;
-        host_.output({echo_ + start, run});
+        device_.write({echo_ + start, run});
         echo_tail_ += run;
     }
     sent_columns_ = columns_;
@@ -376,7 +376,7 @@ usize LineDiscipline::write(std::span<const u8> text) {
     if (!flush_echo()) return 0;
     if ((termios_.c_oflag & kOPOST) == 0) {
         const usize count = std::min(text.size(), room());
-        host_.output(text.first(count));
+        device_.write(text.first(count));
         return count;
     }
     u8 batch[128];
@@ -386,7 +386,7 @@ usize LineDiscipline::write(std::span<const u8> text) {
         if (space < kWidest) break;
         usize used = 0;
         while (taken < text.size() && space - used >= kWidest) used += process(text[taken++], batch + used);
-        host_.output({batch, used});
+        device_.write({batch, used});
     }
     return taken;
 }

@@ -6,32 +6,26 @@
 // Input lies in a ring. In canonical mode it is [lines that may be read][the line being typed]; a delimiter is marked,
 // as the same character can stand in a line when it was quoted. In raw mode all of it may be read.
 //
-// Pure: no locks, no I/O, no clock. The owner serialises all calls and lends a LineHost for the effects.
+// No locks, no clock; effects are the device's and the foreground's. The owner serialises all calls.
 #pragma once
-#include <span>
-
-#include "kernel/abi/termios.hpp"
+#include "kernel/tty/device.hpp"
 
 namespace hd::tty {
 
-class LineHost {
+// Whoever uses the terminal now: ^C and relatives go there.
+class Foreground {
 public:
-    virtual usize output_room() = 0;  // bytes that output() takes now
-    virtual void output(std::span<const u8> bytes) = 0;
-    virtual void discard_output() = 0;  // what was not sent yet
-    virtual void set_output_stopped(bool stopped) = 0;
-    virtual void send_ahead(u8 character) = 0;  // before all queued output: flow control
     virtual void signal_foreground(int signal) = 0;
 
 protected:
-    ~LineHost() = default;
+    ~Foreground() = default;
 };
 
 class LineDiscipline {
 public:
     static constexpr usize kCapacity = 4096;
 
-    explicit LineDiscipline(LineHost& host) : host_(host) {}
+    LineDiscipline(TerminalDevice& device, Foreground& foreground) : device_(device), foreground_(foreground) {}
 
     const abi::Termios& termios() const { return termios_; }
     void set_termios(const abi::Termios& next);
@@ -104,9 +98,10 @@ private:
     void append_echo(u8 byte);
     void finish_erasing();
     usize process(u8 c, u8* to);
-    usize room() { return stopped_ ? 0 : host_.output_room(); }
+    usize room() { return stopped_ ? 0 : device_.room(); }
 
-    LineHost& host_;
+    TerminalDevice& device_;
+    Foreground& foreground_;
     abi::Termios termios_;
     // Indices run freely; at() wraps them. tail_ <= line_end_ <= head_ in canonical mode.
     usize head_ = 0;      // where the next character goes

@@ -44,7 +44,10 @@ void Terminal::hang_up() {
     if (group) task::signal_group(*group, abi::kSIGHUP);
 }
 
-bool Terminal::controls_caller() { return task::terminal_of(task::current_process()) == this; }
+Result<> Terminal::must_control_caller() {
+    if (task::terminal_of(task::current_process()) != this) return fail(Errno::kENOTTY);
+    return {};
+}
 
 Result<> Terminal::check(int signo, const Access& access) {
     if (access.is_console) return {};
@@ -68,17 +71,17 @@ Result<> Terminal::become_controlling(bool steal) {
     return {};
 }
 
-Result<u64> Terminal::set_foreground(i32 id) {
+Result<> Terminal::set_foreground(i32 id) {
     if (id < 0) return fail(Errno::kEINVAL);
     const RefPtr<task::Session> session = task::session_of(task::current_process());
-    if (!controls_caller()) return fail(Errno::kENOTTY);
+    TRY(must_control_caller());
     RefPtr<task::Group> group = task::find_group(Pid{id});
     if (!group) return fail(Errno::kESRCH);
     if (group->session != session) return fail(Errno::kEPERM);
     const TreeGuard guard(task::g_tree_lock);
     if (session_ != session) return fail(Errno::kENOTTY);
     std::swap(foreground_, group);
-    return 0;
+    return {};
 }
 
 void Terminal::signal_foreground(int signal) {
@@ -87,7 +90,7 @@ void Terminal::signal_foreground(int signal) {
 
 void Terminal::resize(const abi::Winsize& size) {
     {
-        sync::MutexGuard guard(size_lock_);
+        sync::MutexGuard guard(lock_);
         if (size_ == size) return;
         size_ = size;
     }
@@ -96,95 +99,94 @@ void Terminal::resize(const abi::Winsize& size) {
 
 // ---- ioctl(2)
 
-Result<u64> Terminal::ioctl(u32 request, u64 argument, const Access& access) {
-    switch (request) {
-    case abi::kTIOCSCTTY:
-    case abi::kTIOCNOTTY:
-    case abi::kTIOCGSID:
-    case abi::kTIOCGPGRP:
-    case abi::kTIOCSPGRP:
-    case abi::kTIOCVHANGUP: return ioctl_job(request, argument);
-    case abi::kTCSETS:
-    case abi::kTCSETSW:
-    case abi::kTCSETSF:
-    case abi::kTCSBRK:
-    case abi::kTCSBRKP:
-    case abi::kTCXONC:
-    case abi::kTCFLSH:
-        TRY(task::check_foreground(*this, abi::kSIGTTOU));
-        return ioctl_settings(request, argument, access);
-    case abi::kTCGETS: TRY(UserPtr<abi::Termios>(argument).store(termios())); return 0;
-    case abi::kFIONREAD: TRY(UserPtr<i32>(argument).store(static_cast<i32>(available()))); return 0;
-    case abi::kTIOCOUTQ: TRY(UserPtr<i32>(argument).store(static_cast<i32>(unsent()))); return 0;
-    case abi::kTIOCGETD: TRY(UserPtr<i32>(argument).store(0)); return 0;  // N_TTY, the only discipline there is
-    case abi::kTIOCGDEV: TRY(UserPtr<u32>(argument).store(static_cast<u32>(device_number()))); return 0;
-    case abi::kTIOCSWINSZ: resize(TRY(UserPtr<abi::Winsize>(argument).load())); return 0;
-    case abi::kTIOCGWINSZ: {
-        abi::Winsize size;
-        {
-            sync::MutexGuard guard(size_lock_);
-            size = size_;
-        }
-        TRY(UserPtr<abi::Winsize>(argument).store(size));
-        return 0;
-    }
-    default: return fail(Errno::kENOTTY);
-    }
-}
-
-Result<u64> Terminal::ioctl_job(u32 request, u64 argument) {
-    if (request == abi::kTIOCSCTTY) {
-        TRY(become_controlling(argument == 1));
-        return 0;
-    }
-    if (request == abi::kTIOCVHANGUP) {
-        if (task::current_process().credentials.euid != 0) return fail(Errno::kEPERM);
-        hang_up();
-        return 0;
-    }
-    if (request == abi::kTIOCSPGRP) {
-        const Result<> allowed = task::check_foreground(*this, abi::kSIGTTOU);
-        if (!allowed) return fail(allowed.error() == Errno::kEIO ? Errno::kENOTTY : allowed.error());
-        return set_foreground(TRY(UserPtr<i32>(argument).load()));
-    }
-    if (!controls_caller()) return fail(Errno::kENOTTY);
-    if (request == abi::kTIOCNOTTY) {
-        TRY(task::give_up_terminal());
-        return 0;
-    }
-    const RefPtr<task::Group> group = foreground_group();
-    const RefPtr<task::Session> session = task::session_of(task::current_process());
-    const i32 foreground = group ? group->id() : 0;
-    TRY(UserPtr<i32>(argument).store(request == abi::kTIOCGSID ? session->id() : foreground));
-    return 0;
-}
-
-Result<u64> Terminal::set_settings(u32 request, u64 argument, const Access& access) {
+Result<> Terminal::set_settings(u32 request, u64 argument, const Access& access) {
     const abi::Termios next = TRY(UserPtr<abi::Termios>(argument).load());
     if (request != abi::kTCSETS) TRY(drain(access));
     if (request == abi::kTCSETSF) discard(true, false);
     set_termios(next);
-    return 0;
+    return {};
 }
 
-Result<u64> Terminal::ioctl_settings(u32 request, u64 argument, const Access& access) {
+Result<> Terminal::control_flow(u64 action) {
+    if (action > abi::kTCION) return fail(Errno::kEINVAL);
+    {
+        sync::MutexGuard guard(lock_);
+        if (action == abi::kTCOOFF || action == abi::kTCOON) {
+            discipline_.hold_output(action == abi::kTCOOFF);
+        } else {
+            const u8 character = discipline_.termios().c_cc[action == abi::kTCION ? abi::kVSTART : abi::kVSTOP];
+            if (character != 0) device_.send_ahead(character);
+        }
+    }
+    writers().wake_all();
+    return {};
+}
+
+Result<u64> Terminal::ioctl(u32 request, u64 argument, const Access& access) {
+    const auto give = [&]<class T>(T value) -> Result<u64> {
+        TRY(UserPtr<T>(argument).store(value));
+        return 0;
+    };
     switch (request) {
-    case abi::kTCSBRK:
+    // ---- reading and changing the settings; only the foreground changes them
+    case abi::kTCGETS: return give(termios());
+    case abi::kTCSETS:
+    case abi::kTCSETSW:
+    case abi::kTCSETSF:
+        TRY(task::check_foreground(*this, abi::kSIGTTOU));
+        TRY(set_settings(request, argument, access));
+        return 0;
+    case abi::kTCSBRK:  // tcdrain(3). There is nobody to send a break to
     case abi::kTCSBRKP:
-        TRY(drain(access));  // tcdrain(3). There is nobody to send a break to
+        TRY(task::check_foreground(*this, abi::kSIGTTOU));
+        TRY(drain(access));
         return 0;
     case abi::kTCXONC:
-        if (argument > abi::kTCION) return fail(Errno::kEINVAL);
-        if (argument == abi::kTCOOFF || argument == abi::kTCOON)
-            hold_output(argument == abi::kTCOOFF);
-        else
-            send_flow_character(argument == abi::kTCION);
+        TRY(task::check_foreground(*this, abi::kSIGTTOU));
+        TRY(control_flow(argument));
         return 0;
     case abi::kTCFLSH:
+        TRY(task::check_foreground(*this, abi::kSIGTTOU));
         if (argument > abi::kTCIOFLUSH) return fail(Errno::kEINVAL);
         discard(argument != abi::kTCOFLUSH, argument != abi::kTCIFLUSH);
         return 0;
-    default: return set_settings(request, argument, access);
+    case abi::kTIOCSWINSZ: resize(TRY(UserPtr<abi::Winsize>(argument).load())); return 0;
+    case abi::kTIOCGWINSZ: {
+        abi::Winsize size;
+        {
+            sync::MutexGuard guard(lock_);
+            size = size_;
+        }
+        return give(size);
+    }
+    // ---- what there is
+    case abi::kFIONREAD: return give(static_cast<i32>(available()));
+    case abi::kTIOCOUTQ: return give(static_cast<i32>(device_.unsent()));
+    case abi::kTIOCGETD: return give(i32{0});  // N_TTY, the only discipline there is
+    case abi::kTIOCGDEV: return give(static_cast<u32>(device_number()));
+    // ---- sessions and job control
+    case abi::kTIOCSCTTY: TRY(become_controlling(argument == 1)); return 0;
+    case abi::kTIOCNOTTY:
+        TRY(must_control_caller());
+        TRY(task::give_up_terminal());
+        return 0;
+    case abi::kTIOCGSID: TRY(must_control_caller()); return give(task::session_of(task::current_process())->id());
+    case abi::kTIOCGPGRP: {
+        TRY(must_control_caller());
+        const RefPtr<task::Group> group = foreground_group();
+        return give(group ? group->id() : i32{0});
+    }
+    case abi::kTIOCSPGRP: {
+        const Result<> allowed = task::check_foreground(*this, abi::kSIGTTOU);
+        if (!allowed) return fail(allowed.error() == Errno::kEIO ? Errno::kENOTTY : allowed.error());
+        TRY(set_foreground(TRY(UserPtr<i32>(argument).load())));
+        return 0;
+    }
+    case abi::kTIOCVHANGUP:
+        if (task::current_process().credentials.euid != 0) return fail(Errno::kEPERM);
+        hang_up();
+        return 0;
+    default: return fail(Errno::kENOTTY);
     }
 }
 

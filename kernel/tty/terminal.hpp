@@ -2,8 +2,11 @@
 // Terminal: a line that a session can have for its controlling terminal - foreground group, job control, window size,
 // and all the ioctls (ioctl_tty(2)). Terminals are made at boot and live for ever.
 //
-// Locking: session_ and foreground_ by task::g_tree_lock, with the rest of job control; size_ by a mutex of its own.
-// The line has its own locks; signals are sent with the line's mutex held, which ranks below the tree's lock.
+// Locking: session_ and foreground_ by task::g_tree_lock, with the rest of job control; size_ by the line's mutex, with
+// which held signals are sent, as it ranks below the tree's lock.
+//
+// The device files: /dev/ttyS0, /dev/tty1 and their like; /dev/tty, the caller's own terminal; /dev/console, the one
+// that the command line chose, which job control and hang-ups do not reach.
 #pragma once
 #include "kernel/abi/stat.hpp"
 #include "kernel/task/group.hpp"
@@ -36,17 +39,24 @@ public:
 
 private:
     void signal_foreground(int signal) override;
-    Result<u64> ioctl_job(u32 request, u64 argument);
-    Result<u64> ioctl_settings(u32 request, u64 argument, const Access& access);
-    Result<u64> set_settings(u32 request, u64 argument, const Access& access);
-    Result<u64> set_foreground(i32 group);
+    Result<> set_settings(u32 request, u64 argument, const Access& access);
+    Result<> control_flow(u64 action);
+    Result<> set_foreground(i32 group);
     void resize(const abi::Winsize& size);
-    bool controls_caller();
+    Result<> must_control_caller();  // ENOTTY
 
     RefPtr<task::Session> session_ GUARDED_BY(task::g_tree_lock);
     RefPtr<task::Group> foreground_ GUARDED_BY(task::g_tree_lock);
-    sync::Mutex size_lock_{core::Rank::Terminal};
-    abi::Winsize size_ GUARDED_BY(size_lock_);
+    abi::Winsize size_ GUARDED_BY(lock_);
 };
+
+// Registers the terminal's device file, named after it. It lives for ever. Boot, before devfs is mounted.
+void register_terminal(Terminal& terminal);
+// Says which one /dev/console is; registers /dev/console and /dev/tty. As above, once.
+void register_console(Terminal& terminal);
+
+// Starts the worker that takes the terminals' input to their line disciplines. Boot, once threads can run; input that
+// came earlier has waited.
+void init();
 
 }  // namespace hd::tty

@@ -77,7 +77,7 @@ TEST_CASE("editing and echo", "[tty]") {
     for (const Row& row : kRows) {
         INFO(row.what);
         NotebookHost host;
-        LineDiscipline line(host);
+        LineDiscipline line(host, host);
         change(line, row.change);
         REQUIRE(type(line, row.typed) == row.typed.size());
         CHECK(visible(host.take()) == visible(row.echoed));
@@ -88,7 +88,7 @@ TEST_CASE("editing and echo", "[tty]") {
 
 TEST_CASE("signals", "[tty]") {
     NotebookHost host;
-    LineDiscipline line(host);
+    LineDiscipline line(host, host);
     type(line, "typed ahead");
     host.take();
 
@@ -125,7 +125,7 @@ TEST_CASE("signals", "[tty]") {
 
 TEST_CASE("a doubled character does not overrun a full line", "[tty]") {
     NotebookHost host;
-    LineDiscipline line(host);
+    LineDiscipline line(host, host);
     change(line, {.set_input = abi::kPARMRK, .clear_local = abi::kECHO});
     const std::string text(LineDiscipline::kCapacity - 1, 'x');
     CHECK(type(line, text) == text.size());
@@ -136,7 +136,7 @@ TEST_CASE("a doubled character does not overrun a full line", "[tty]") {
 
 TEST_CASE("flow control of the output", "[tty]") {
     NotebookHost host;
-    LineDiscipline line(host);
+    LineDiscipline line(host, host);
 
     SECTION("stop and start") {
         type(line, "\023");
@@ -174,19 +174,19 @@ TEST_CASE("flow control of the output", "[tty]") {
         CHECK_FALSE(host.stopped);
     }
     SECTION("echo waits for room, and output for the echo") {
-        host.room = 1;
+        host.space = 1;
         type(line, "abc");
         CHECK(host.take() == "a");
-        host.room = 20;
+        host.space = 20;
         CHECK(line.echo_pending());
         CHECK(print(line, "later") == 5);
         CHECK(host.take() == "bclater");
     }
     SECTION("with the output stuck the newest echo survives") {
-        host.room = 0;
+        host.space = 0;
         for (usize i = 0; i < LineDiscipline::kCapacity; ++i) type(line, "a\177");
         type(line, "end");
-        host.room = ~usize{0};
+        host.space = ~usize{0};
         line.flush_echo();
         const std::string sent = host.take();
         CHECK(sent.size() <= LineDiscipline::kCapacity);
@@ -196,7 +196,7 @@ TEST_CASE("flow control of the output", "[tty]") {
 
 TEST_CASE("IXOFF stops the sender in time", "[tty]") {
     NotebookHost host;
-    LineDiscipline line(host);
+    LineDiscipline line(host, host);
     change(line, {.set_input = abi::kIXOFF, .clear_local = abi::kICANON | abi::kECHO});
     for (usize i = 0; i < 40; ++i) type(line, std::string(100, 'x'));
     CHECK(host.ahead == "\023");
@@ -221,7 +221,7 @@ TEST_CASE("output processing", "[tty]") {
     };
     for (const auto& row : rows) {
         NotebookHost host;
-        LineDiscipline line(host);
+        LineDiscipline line(host, host);
         change(line, row.change);
         CHECK(print(line, row.text) == std::string_view(row.text).size());
         CHECK(visible(host.take()) == visible(row.sent));
@@ -230,7 +230,7 @@ TEST_CASE("output processing", "[tty]") {
 
 TEST_CASE("a write takes what fits, and never half a newline", "[tty]") {
     NotebookHost host;
-    LineDiscipline line(host);
+    LineDiscipline line(host, host);
     std::string text, expected;
     for (usize i = 0; i < 300; ++i) {
         text += "line\n";
@@ -239,7 +239,7 @@ TEST_CASE("a write takes what fits, and never half a newline", "[tty]") {
     usize taken = 0;
     std::string sent;
     for (usize turn = 0; taken < text.size() && turn < 10000; ++turn) {
-        host.room = turn % 13;
+        host.space = turn % 13;
         const usize count = print(line, std::string_view(text).substr(taken));
         CHECK(count <= host.sent.size());
         taken += count;
@@ -251,7 +251,7 @@ TEST_CASE("a write takes what fits, and never half a newline", "[tty]") {
 
 TEST_CASE("changing the mode with input waiting", "[tty]") {
     NotebookHost host;
-    LineDiscipline line(host);
+    LineDiscipline line(host, host);
 
     SECTION("to raw: the unfinished line can be read, an end of file is a NUL") {
         type(line, "a\n\004b");
@@ -271,7 +271,7 @@ TEST_CASE("changing the mode with input waiting", "[tty]") {
 
 TEST_CASE("reads in small pieces", "[tty]") {
     NotebookHost host;
-    LineDiscipline line(host);
+    LineDiscipline line(host, host);
     type(line, "hello\004world\n");
     CHECK(line.available() == 11);
     CHECK(read(line, 3) == "[hel]");
@@ -283,7 +283,7 @@ TEST_CASE("reads in small pieces", "[tty]") {
 
 TEST_CASE("poll waits for VMIN, unless there is a timer", "[tty]") {
     NotebookHost host;
-    LineDiscipline line(host);
+    LineDiscipline line(host, host);
     abi::Termios termios = line.termios();
     termios.c_lflag &= ~abi::kICANON;
     termios.c_cc[abi::kVMIN] = 3;

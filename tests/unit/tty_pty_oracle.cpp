@@ -108,7 +108,7 @@ private:
     void feed() { waiting_.erase(0, tty::test::type(line_, waiting_)); }
 
     NotebookHost host_;
-    LineDiscipline line_{host_};
+    LineDiscipline line_{host_, host_};
     std::string waiting_;
 };
 

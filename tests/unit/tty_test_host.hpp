@@ -10,24 +10,25 @@
 
 namespace hd::tty::test {
 
-struct NotebookHost final : LineHost {
-    usize room = ~usize{0};
+struct NotebookHost final : TerminalDevice, Foreground {
+    usize space = ~usize{0};
     std::string sent;   // taken by take()
     std::string ahead;  // flow-control characters
     std::vector<int> signals;
     bool stopped = false;
     usize discards = 0;
 
-    usize output_room() override { return room; }
-    void output(std::span<const u8> bytes) override {
+    usize room() override { return space; }
+    usize unsent() override { return 0; }
+    void write(std::span<const u8> bytes) override {
         sent.append(bytes.begin(), bytes.end());
-        room -= bytes.size();
+        space -= bytes.size();
     }
     void discard_output() override {
         ++discards;
         sent.clear();
     }
-    void set_output_stopped(bool value) override { stopped = value; }
+    void set_stopped(bool value) override { stopped = value; }
     void send_ahead(u8 character) override { ahead.push_back(static_cast<char>(character)); }
     void signal_foreground(int signal) override { signals.push_back(signal); }
 
