@@ -17,7 +17,7 @@ constexpr u16 kData = 0, kInterruptEnable = 1, kInterruptId = 2, kFifoControl = 
 constexpr u8 kReceiveInterrupt = 1, kTransmitInterrupt = 2;              // kInterruptEnable
 constexpr u8 kFifoOn = 0x01, kFifoReset = 0x06, kFifoTriggerAt8 = 0x80;  // kFifoControl
 constexpr u8 kFifoWorks = 0xc0;                                          // kInterruptId
-constexpr u8 kEightBits = 3, kTwoStopBits = 4, kParity = 8, kEvenParity = 0x10, kDivisorLatch = 0x80;
+constexpr u8 kTwoStopBits = 4, kParity = 8, kEvenParity = 0x10, kDivisorLatch = 0x80;
 constexpr u8 kReady = 0x0b;  // kModemControl: DTR, RTS, and OUT2, which on a PC lets the interrupt through
 constexpr u8 kHasData = 0x01, kTransmitterEmpty = 0x20, kIdle = 0x40;  // kLineStatus
 
@@ -47,10 +47,6 @@ bool Uart16550::find() {
     write_register(kInterruptEnable, 0);
     write_register(kFifoControl, kFifoOn | kFifoReset | kFifoTriggerAt8);
     fifo_size_ = (read_register(kInterruptId) & kFifoWorks) == kFifoWorks ? 16 : 1;
-    write_register(kLineControl, kEightBits | kDivisorLatch);
-    write_register(kDivisorLow, 1);
-    write_register(kDivisorHigh, 0);
-    write_register(kLineControl, kEightBits);
     write_register(kModemControl, kReady);
     return true;
 }

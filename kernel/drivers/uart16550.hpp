@@ -13,7 +13,6 @@
 #include "kernel/core/spinlock.hpp"
 #include "kernel/lib/result.hpp"
 #include "kernel/tty/device.hpp"
-#include "kernel/tty/line_discipline.hpp"
 
 namespace hd::drivers {
 
@@ -21,7 +20,8 @@ class Uart16550 final : public tty::TerminalDevice {
 public:
     constexpr explicit Uart16550(u16 port) : port_(port) {}
 
-    // Is there one? Sets it up: 115200 baud, 8 bits, no interrupts yet. Boot.
+    // Is there one? Sets it up, but for speed and frame, which the early console and then configure() have set; no
+    // interrupts yet. Boot.
     bool find();
     // Registers for the interrupt and lets it come; the line must be set. EBUSY, EINVAL: it is not to be had.
     Result<> start(u32 irq);
