@@ -23,9 +23,7 @@ void VirtualConsole::write(std::span<const u8> bytes) {
         const std::span<const u8> piece = bytes.first(std::min<usize>(bytes.size(), 64));
         bytes = bytes.subspan(piece.size());
         core::LockGuard guard(lock_);
-        vt_.mark_changed(vt_.cursor_row());
         vt_.write(piece);
-        vt_.mark_changed(vt_.cursor_row());
         application_cursor_keys_.store(vt_.application_cursor_keys(), std::memory_order_relaxed);
         for (const char c : vt_.reply())
             if (reply_size < std::size(reply)) reply[reply_size++] = static_cast<u8>(c);
@@ -37,9 +35,7 @@ void VirtualConsole::write(std::span<const u8> bytes) {
 void VirtualConsole::write_log(std::string_view text) NO_THREAD_SAFETY_ANALYSIS {
     const bool alone = core::panicking();  // the others have been stopped, perhaps with the lock held
     const arch::IrqState state = alone ? arch::irq_save() : lock_.lock();
-    vt_.mark_changed(vt_.cursor_row());
     vt_.write_plain(text);
-    vt_.mark_changed(vt_.cursor_row());
     if (alone) {
         for (u32 row = 0; row < vt_.rows(); ++row) {
             Cell run[kRun];
@@ -72,28 +68,20 @@ usize VirtualConsole::take_run(u32 row, u32& column, Cell (&run)[kRun]) {
     return count;
 }
 
-void VirtualConsole::draw_row(u32 row) {
-    for (u32 column = 0;;) {
-        Cell run[kRun];
-        usize count;
-        {
-            core::LockGuard guard(lock_);
-            count = take_run(row, column, run);
+void VirtualConsole::draw() {
+    for (u32 row = 0; row < screen_.rows(); ++row) {
+        for (u32 column = 0;;) {
+            Cell run[kRun];
+            usize count;
+            {
+                core::LockGuard guard(lock_);
+                count = take_run(row, column, run);
+            }
+            if (count == 0) break;
+            screen_.draw(column, row, {run, count});
+            column += static_cast<u32>(count);
         }
-        if (count == 0) return;
-        screen_.draw(column, row, {run, count});
-        column += static_cast<u32>(count);
     }
-}
-
-void VirtualConsole::draw_changed() {
-    tty::Vt::Rows changed;
-    {
-        core::LockGuard guard(lock_);
-        changed = vt_.take_changed();
-    }
-    for (u32 row = 0; row < screen_.rows(); ++row)
-        if (changed.has(row)) draw_row(row);
 }
 
 // One pass shows all that was written before the call. A program that floods the screen waits here for its own passes
@@ -101,7 +89,7 @@ void VirtualConsole::draw_changed() {
 void VirtualConsole::flush() {
     sync::MutexGuard guard(flushing_);
     while (drawing_.exchange(true)) sched::yield();  // the log is at it: one pass, and one for each line that comes
-    draw_changed();
+    draw();
     drawing_.store(false);
     draw_for_log();
 }
@@ -111,7 +99,7 @@ void VirtualConsole::flush() {
 void VirtualConsole::draw_for_log() {
     while (log_waits_.load() && !drawing_.exchange(true)) {
         log_waits_.store(false);
-        draw_changed();
+        draw();
         drawing_.store(false);
     }
 }

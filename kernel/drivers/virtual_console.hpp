@@ -37,9 +37,8 @@ public:
 private:
     static constexpr usize kRun = 64;  // cells drawn at once
 
-    void draw_changed();
+    void draw();
     void draw_for_log();
-    void draw_row(u32 row);
     usize take_run(u32 row, u32& column, tty::Cell (&run)[kRun]) REQUIRES(lock_);
     tty::Cell visible(u32 column, u32 row) const REQUIRES(lock_);
 

@@ -2,6 +2,7 @@
 #include "kernel/tty/vt.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernel/lib/format.hpp"
 
@@ -319,7 +320,6 @@ void Vt::print(char32_t c) {
     }
     if (insert_mode_) shift_characters(true, 1);
     row(at_.row)[at_.column] = drawn(c);
-    mark_changed(at_.row);
     if (at_.column + 1 < columns_)
         ++at_.column;
     else
@@ -329,7 +329,6 @@ void Vt::print(char32_t c) {
 void Vt::fill(u32 row_index, u32 from, u32 to) {
     to = std::min(to, columns_);
     if (from < to) std::fill(row(row_index) + from, row(row_index) + to, blank());
-    mark_changed(row_index);
 }
 
 void Vt::clear_rows(u32 from, u32 to) {
@@ -341,14 +340,12 @@ void Vt::scroll_up(u32 top, u32 lines) {
     lines = std::min(lines, bottom_ - top);
     std::copy(row(top + lines), row(bottom_), row(top));
     clear_rows(bottom_ - lines, bottom_);
-    for (u32 i = top; i < bottom_; ++i) mark_changed(i);
 }
 
 void Vt::scroll_down(u32 top, u32 lines) {
     lines = std::min(lines, bottom_ - top);
     std::copy_backward(row(top), row(bottom_ - lines), row(bottom_));
     clear_rows(top, top + lines);
-    for (u32 i = top; i < bottom_; ++i) mark_changed(i);
 }
 
 void Vt::line_feed() {

@@ -3,11 +3,10 @@
 // sequences of TERM=linux, a subset of ECMA-48 and the VT102 (console_codes(4)). Text is UTF-8. Every character takes
 // one cell; combining ones are left out, sequences without effect here are skipped whole.
 //
-// Pure: no locks, no I/O. The cells are the caller's memory; who shows them asks which rows have changed.
+// Pure: no locks, no I/O. The cells are the caller's memory; who shows them remembers what it has shown.
 #pragma once
 #include <span>
 #include <string_view>
-#include <utility>
 
 #include "kernel/lib/types.hpp"
 
@@ -47,13 +46,6 @@ public:
     // The program wants ESC O A instead of ESC [ A for a cursor key.
     bool application_cursor_keys() const { return application_cursor_keys_; }
 
-    // The rows that have changed since the last call, a bit each.
-    struct Rows {
-        u64 words[kMaxRows / 64] = {};
-        bool has(u32 row) const { return (words[row / 64] >> row % 64 & 1) != 0; }
-    };
-    Rows take_changed() { return std::exchange(changed_, {}); }
-    void mark_changed(u32 row) { changed_.words[row / 64] |= u64{1} << row % 64; }
     // Answers to the program's questions, to be put into its input.
     std::string_view reply() const { return {reply_, reply_size_}; }
     void clear_reply() { reply_size_ = 0; }
@@ -114,7 +106,6 @@ private:
 
     const u32 columns_, rows_;
     Cell* const cells_;
-    Rows changed_;
 
     State state_ = State::Text;
     u8 utf8_missing_ = 0;  // continuation bytes to come

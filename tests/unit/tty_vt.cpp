@@ -188,14 +188,6 @@ TEST_CASE("plain text comes out whatever was set or begun, and changes none of i
     CHECK(screen.vt.cell(0, 0).background() == 1);
 }
 
-TEST_CASE("changed rows are told once", "[vt]") {
-    Screen screen(8, 4);
-    CHECK(screen.vt.take_changed().words[0] == 0b1111);
-    CHECK(screen.vt.take_changed().words[0] == 0);
-    screen << "\033[3;1Hx";
-    CHECK(screen.vt.take_changed().words[0] == 0b0100);
-}
-
 TEST_CASE("no input leaves the screen's memory", "[vt]") {
     // AddressSanitizer sees to it: the cells are exactly as many as the screen has.
     std::mt19937 random(7);
