@@ -17,8 +17,6 @@ constexpr bool is_control(u8 c) { return c < 32 || c == 127; }
 constexpr bool is_lower(u8 c) { return (c >= 'a' && c <= 'z') || (c >= 0xdf && c != 0xf7); }
 constexpr bool is_upper(u8 c) { return (c >= 'A' && c <= 'Z') || (c >= 0xc0 && c <= 0xde && c != 0xd7); }
 constexpr bool is_word(u8 c) { return is_lower(c) || is_upper(c) || (c >= '0' && c <= '9') || c == '_'; }
-constexpr u8 to_lower(u8 c) { return static_cast<u8>(is_upper(c) ? c + 32 : c); }
-constexpr u8 to_upper(u8 c) { return static_cast<u8>(is_lower(c) ? c - 32 : c); }
 
 constexpr usize kThrottleAt = 128;  // IXOFF: stop the sender with this much room left, start it with this much unread
 
@@ -54,7 +52,6 @@ usize LineDiscipline::receive(std::span<const u8> in) {
 
 void LineDiscipline::receive_one(u8 c) {
     if (input(kISTRIP)) c &= 0x7f;
-    if (input(kIUCLC) && local(kIEXTEN)) c = to_lower(c);
     if (std::exchange(quote_next_, false))
         accept(c, false);
     else
@@ -102,12 +99,10 @@ bool LineDiscipline::receive_canonical(u8 c) {
     }
     if (c == key(kVLNEXT) && extended) {
         quote_next_ = true;
-        if (local(kECHO)) finish_erasing();
         if (local(kECHO) && local(kECHOCTL)) echo_text("^\b");
         return true;
     }
     if (c == key(kVREPRINT) && local(kECHO) && extended) {
-        finish_erasing();
         echo(c);
         echo_raw('\n');
         for (usize i = line_end_; i != head_; ++i) echo(static_cast<u8>(at(i)));
@@ -138,7 +133,6 @@ void LineDiscipline::end_line(u8 c) {
 void LineDiscipline::accept(u8 c, bool raw_newline) {
     restart_by_any();
     if (local(kECHO)) {
-        finish_erasing();
         if (raw_newline) {
             echo_raw('\n');
         } else {
@@ -207,7 +201,6 @@ void LineDiscipline::check_throttle() {
 
 void LineDiscipline::discard_input() {
     head_ = tail_ = line_end_ = 0;
-    erasing_ = false;
     check_throttle();
 }
 
@@ -219,14 +212,12 @@ void LineDiscipline::erase(u8 c) {
     if (what == Erase::Line && (!local(kECHO) || !local(kECHOK) || !local(kECHOKE) || !local(kECHOE))) {
         head_ = line_end_;
         if (!local(kECHO)) return;
-        finish_erasing();
         echo(key(kVKILL));
         if (local(kECHOK)) echo_raw('\n');
         return;
     }
     bool word_seen = false;
     while (head_ != line_end_ && erase_one(what, word_seen) && what != Erase::Character) {}
-    if (head_ == line_end_ && local(kECHO)) finish_erasing();
 }
 
 // Takes the last character, with all its bytes, off the line. False if it is not to go: the end of the word to erase,
@@ -242,22 +233,13 @@ bool LineDiscipline::erase_one(Erase what, bool& word_seen) {
         else if (word_seen)
             return false;
     }
-    const usize length = head_ - first;
     head_ = first;
-    if (local(kECHO)) echo_erasure(first, length, what);
+    if (local(kECHO)) echo_erasure(c, what);
     return true;
 }
 
-void LineDiscipline::echo_erasure(usize first, usize length, Erase what) {
-    const u8 c = static_cast<u8>(at(first));
-    if (local(kECHOPRT)) {
-        if (!std::exchange(erasing_, true)) echo_raw('\\');
-        echo(c);
-        for (usize i = 1; i < length; ++i) {
-            echo_raw(static_cast<u8>(at(first + i)));
-            if (columns_.cursor > 0) --columns_.cursor;
-        }
-    } else if (what == Erase::Character && !local(kECHOE)) {
+void LineDiscipline::echo_erasure(u8 c, Erase what) {
+    if (what == Erase::Character && !local(kECHOE)) {
         echo(key(kVERASE));
     } else if (c == '\t') {
         echo_tab_erasure();
@@ -287,10 +269,6 @@ void LineDiscipline::echo_tab_erasure() {
         append_echo('\b');
         if (columns_.cursor > 0) --columns_.cursor;
     }
-}
-
-void LineDiscipline::finish_erasing() {
-    if (std::exchange(erasing_, false)) echo_raw('/');
 }
 
 // ---- echo
@@ -366,7 +344,6 @@ usize LineDiscipline::process(u8 c, u8* to) {
         return 1;
     default:
         if (is_control(c)) return 1;
-        if ((flags & kOLCUC) != 0) to[0] = to_upper(c);
         if (!is_continuation(c)) ++columns_.cursor;
         return 1;
     }
@@ -434,7 +411,7 @@ void LineDiscipline::set_termios(const Termios& next) {
             at(head_ - 1) |= kDelimiter;
             line_end_ = head_;
         }
-        erasing_ = quote_next_ = false;
+        quote_next_ = false;
     }
     // Otherwise nothing could start the output again.
     if ((old.c_iflag & kIXON) != 0 && !input(kIXON)) start();

@@ -89,14 +89,13 @@ private:
     enum class Erase : u8 { Character, Word, Line };
     void erase(u8 c);
     bool erase_one(Erase what, bool& word_seen);
-    void echo_erasure(usize first, usize length, Erase what);
+    void echo_erasure(u8 c, Erase what);
     void echo_tab_erasure();
 
     void echo(u8 c);
     void echo_raw(u8 c);
     void echo_text(const char* text);
     void append_echo(u8 byte);
-    void finish_erasing();
     usize process(u8 c, u8* to);
     usize room() { return stopped_ ? 0 : device_.room(); }
 
@@ -116,7 +115,6 @@ private:
     Columns columns_;          // once the pending echo is out
     Columns sent_columns_;     // before it
     bool quote_next_ = false;  // after LNEXT
-    bool erasing_ = false;     // inside ECHOPRT's \.../
     bool stopped_ = false;
     bool held_ = false;       // stopped by hold_output()
     bool throttled_ = false;  // IXOFF: the other side was told to stop

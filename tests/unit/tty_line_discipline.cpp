@@ -52,7 +52,6 @@ const Row kRows[] = {
     {"erase a word", {}, "one two\027\n", "one two\b \b\b \b\b \b\r\n", "[one \n]"},
     {"kill", {}, "abc\025d\n", "abc\b \b\b \b\b \bd\r\n", "[d\n]"},
     {"kill without ECHOKE", {.clear_local = abi::kECHOKE}, "abc\025d\n", "abc^U\r\nd\r\n", "[d\n]"},
-    {"ECHOPRT", {.set_local = abi::kECHOPRT}, "abc\177\177d\n", "abc\\cb/d\r\n", "[ad\n]"},
     {"quote", {}, "\026\177\026\003\n", "^\b^?^\b^C\r\n", "[\177\003\n]"},
     {"reprint", {}, "ab\022c\n", "ab^R\r\nabc\r\n", "[abc\n]"},
     {"end of file", {}, "\004", "", "[]"},
@@ -217,7 +216,6 @@ TEST_CASE("output processing", "[tty]") {
         {{.set_output = abi::kXTABS}, "ab\tc\t", "ab      c       "},
         {{.set_output = abi::kOCRNL}, "a\rb", "a\nb"},
         {{.set_output = abi::kONOCR}, "\ra\r", "a\r"},
-        {{.set_output = abi::kOLCUC}, "abc\n", "ABC\r\n"},
     };
     for (const auto& row : rows) {
         NotebookHost host;

@@ -135,11 +135,10 @@ std::string random_keys(Random& random, const abi::Termios& termios) {
 
 void change_termios(Random& random, abi::Termios& termios) {
     using namespace abi;
-    static constexpr u32 input[] = {kISTRIP, kINLCR, kIGNCR,  kICRNL, kIUCLC, kIXON,
-                                    kIXANY,  kIUTF8, kPARMRK, kICRNL, kIXON};
-    static constexpr u32 output[] = {kOPOST, kOLCUC, kONLCR, kOCRNL, kONOCR, kONLRET, kXTABS, kOPOST, kONLCR};
-    static constexpr u32 local[] = {kISIG,    kICANON,  kECHO,   kECHOE,  kECHOK,  kECHONL, kNOFLSH,
-                                    kECHOCTL, kECHOPRT, kECHOKE, kIEXTEN, kICANON, kECHO};
+    static constexpr u32 input[] = {kISTRIP, kINLCR, kIGNCR, kICRNL, kIXON, kIXANY, kIUTF8, kPARMRK, kICRNL, kIXON};
+    static constexpr u32 output[] = {kOPOST, kONLCR, kOCRNL, kONOCR, kONLRET, kXTABS, kOPOST, kONLCR};
+    static constexpr u32 local[] = {kISIG,   kICANON,  kECHO,   kECHOE,  kECHOK,  kECHONL,
+                                    kNOFLSH, kECHOCTL, kECHOKE, kIEXTEN, kICANON, kECHO};
     for (usize changes = 1 + below(random, 3); changes > 0; --changes) {
         switch (below(random, 5)) {
         case 0: termios.c_iflag ^= input[below(random, std::size(input))]; break;
