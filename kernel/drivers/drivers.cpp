@@ -3,10 +3,9 @@
 
 #include "kernel/core/command_line.hpp"
 #include "kernel/core/log.hpp"
-#include "kernel/drivers/framebuffer.hpp"
 #include "kernel/drivers/ps2_keyboard.hpp"
 #include "kernel/drivers/uart16550.hpp"
-#include "kernel/drivers/vga_text.hpp"
+#include "kernel/drivers/virtual_console.hpp"
 #include "kernel/lib/late.hpp"
 #include "kernel/mm/slab/slab.hpp"
 #include "kernel/tty/terminal.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "kernel/drivers/framebuffer.hpp"
+// A linear framebuffer: cells become pixels.
+#include "kernel/drivers/screen.hpp"
 
 #include <algorithm>
 #include <cstring>

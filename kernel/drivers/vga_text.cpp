@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // VGA's text mode as the firmware leaves it: 80 by 25 cells of two bytes at 0xb8000, a character of code page 437 and
 // its colours. Source: the VGA's programming documentation (FreeVGA, "Text mode").
-#include "kernel/drivers/vga_text.hpp"
+#include "kernel/drivers/screen.hpp"
 
 #include <algorithm>
 

@@ -10,7 +10,7 @@
 #include <atomic>
 
 #include "kernel/core/spinlock.hpp"
-#include "kernel/drivers/text_screen.hpp"
+#include "kernel/drivers/screen.hpp"
 #include "kernel/sync/mutex.hpp"
 #include "kernel/tty/device.hpp"
 
