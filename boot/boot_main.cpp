@@ -5,10 +5,10 @@
 
 #include "arch/cpu.hpp"
 #include "arch/upcalls.hpp"
+#include "arch/x86_64/apic.hpp"
 #include "arch/x86_64/entry_offsets.hpp"
 #include "arch/x86_64/platform.hpp"
 #include "arch/x86_64/sections.hpp"
-#include "arch/x86_64/smp.hpp"
 #include "boot/protocols.hpp"
 
 namespace hd::arch {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The interrupt controllers: each CPU's local APIC (end of interrupt, IPIs, one-shot timer) and the I/O APICs for
-// devices.
+// The interrupt controllers: each CPU's local APIC (end of interrupt, IPIs, one-shot timer, the start of other CPUs) and
+// the I/O APICs for devices.
 #pragma once
 #include "kernel/lib/types.hpp"
 
@@ -23,6 +23,10 @@ u32 apic_timer_left();
 // Start-up of another CPU (SDM 3A, 9.4.4). `page_number` is where it begins, below 256.
 void apic_send_init(u32 apic_id);
 void apic_send_startup(u32 apic_id, u8 page_number);
+// The page below 1 MiB in which the other CPUs start; boot/boot_main.cpp chose it. 0: there is none.
+extern PhysAddr g_trampoline_page;
+// Called by boot/trampoline.S: on the new CPU's own stack, kernel page tables, GS base set; no descriptor tables yet.
+extern "C" [[noreturn]] void ap_main(u32 cpu);
 
 // clock.cpp: measures the cycle counter and the APIC timer against a known clock; the timer's interrupt.
 void calibrate_clocks();

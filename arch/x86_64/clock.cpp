@@ -17,7 +17,6 @@
 #include "arch/x86_64/arch_cpu.hpp"
 #include "arch/x86_64/platform.hpp"
 #include "arch/x86_64/registers.hpp"
-#include "arch/x86_64/rtc.hpp"
 
 namespace hd::arch {
 

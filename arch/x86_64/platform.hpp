@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The PC around the processor, as far as the architecture itself needs it: first console, the end of the machine,
+// The PC around the processor, as far as the architecture itself needs it: first console, battery-backed clock,
 // sentences.
 #pragma once
 #include "arch/upcalls.hpp"
@@ -9,6 +9,9 @@ namespace hd::arch {
 
 // Before the first early_write(). Boot CPU.
 void init_early_console();
+
+// The battery-backed clock, in seconds since 1970, taken to be UTC. 0 if it makes no sense. Boot CPU.
+i64 read_rtc();
 
 // Formatted lines for the log, and a formatted sentence for the end of the boot.
 template <class... Arguments> void report(FormatString<std::type_identity_t<Arguments>...> format,

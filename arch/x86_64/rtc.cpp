@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The battery-backed clock (Motorola MC146818 data sheet): registers behind an index port and a data port.
-#include "arch/x86_64/rtc.hpp"
-
 #include "arch/cpu.hpp"
 #include "arch/x86_64/acpi.hpp"
+#include "arch/x86_64/platform.hpp"
 #include "arch/x86_64/registers.hpp"
 
 namespace hd::arch {

@@ -11,8 +11,6 @@
 //     ... waits ...                               Called -> Claimed (compare-and-exchange), else halts for good
 //     ... waits ...                               ap_main(): Answered
 //     too long: Called -> Idle (compare-and-exchange); that fails if the CPU claimed its place meanwhile: wait on
-#include "arch/x86_64/smp.hpp"
-
 #include <atomic>
 #include <cstring>
 
