@@ -61,15 +61,26 @@ bool in_usable_memory(arch::PhysRange range) {
     return false;
 }
 
-void finish_memory_map() {
-    // Page 0 holds the BIOS's data and is what a null physical address points to; another low page is where the other
-    // CPUs start. Both count as reserved, so that nobody allocates them.
-    if (!g_map.add(0, arch::kPageSize, arch::MemoryKind::Reserved)) upcall::boot_failure("the memory map is full");
-    arch::g_trampoline_page = g_map.low_page(g_boot_info.initramfs);
-    if (arch::g_trampoline_page != PhysAddr{} &&
-        !g_map.add(arch::g_trampoline_page.raw, arch::kPageSize, arch::MemoryKind::Reserved))
-        upcall::boot_failure("the memory map is full");
+// Makes the page reserved, so that nobody allocates it, and the boot information's map of all that is known.
+void reserve(PhysAddr page) {
+    keep_memory(g_map, page.raw, arch::kPageSize, 2);  // E820: reserved
     if (!g_map.normalise(g_boot_info)) upcall::boot_failure("the memory map has more than 64 regions");
+}
+
+// Where other CPUs start: the lowest usable page in the first 640 KiB; 0 if there is none.
+PhysAddr find_trampoline_page() {
+    const arch::PhysRange initramfs = g_boot_info.initramfs;
+    for (PhysAddr page{}; page.raw < 0xa'0000; page += arch::kPageSize) {
+        const PhysAddr end = page + arch::kPageSize;
+        if (in_usable_memory({page, end}) && (end <= initramfs.begin || page >= initramfs.end)) return page;
+    }
+    return {};
+}
+
+void finish_memory_map() {
+    reserve(PhysAddr{});  // the BIOS's data, and what a null physical address points to
+    arch::g_trampoline_page = find_trampoline_page();
+    reserve(arch::g_trampoline_page);
     if (!in_usable_memory(arch::kernel_image()))
         upcall::boot_failure("the memory map does not say that the memory the kernel was loaded to is usable");
     if (g_boot_info.initramfs.size() != 0 && !in_usable_memory(g_boot_info.initramfs))

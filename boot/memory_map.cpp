@@ -76,21 +76,4 @@ bool MemoryMap::normalise(arch::BootInfo& info) const {
     return true;
 }
 
-bool MemoryMap::usable(u64 begin, u64 end) const {
-    bool inside = false;
-    for (usize i = 0; i < count_; ++i) {
-        const arch::MemoryRegion& entry = entries_[i];
-        const bool overlaps = entry.range.begin.raw < end && begin < entry.range.end.raw;
-        if (overlaps && entry.kind != MemoryKind::Usable) return false;
-        inside |= entry.kind == MemoryKind::Usable && entry.range.begin.raw <= begin && end <= entry.range.end.raw;
-    }
-    return inside;
-}
-
-PhysAddr MemoryMap::low_page(arch::PhysRange taken) const {
-    for (PhysAddr page{kPage}; page.raw < 0xa'0000; page += kPage)
-        if (usable(page.raw, page.raw + kPage) && (page + kPage <= taken.begin || page >= taken.end)) return page;
-    return {};
-}
-
 }  // namespace hd::boot

@@ -16,12 +16,8 @@ public:
     // false: more regions than fit.
     bool normalise(arch::BootInfo& info) const;
 
-    // The lowest usable page in the first 640 KiB, page 0 and those of `taken` excepted; 0 if there is none.
-    PhysAddr low_page(arch::PhysRange taken) const;
-
 private:
     static constexpr usize kMaxEntries = 128;
-    bool usable(u64 begin, u64 end) const;
 
     arch::MemoryRegion entries_[kMaxEntries] = {};
     usize count_ = 0;
