@@ -39,6 +39,8 @@ Result<> copy_resources(Process& parent, Process& child, u64 flags) {
     child.executable = parent.executable;
     child.credentials = parent.credentials;
     std::memcpy(child.limits, parent.limits, sizeof(child.limits));
+    child.no_new_privileges = parent.no_new_privileges;
+    child.dumpable = parent.dumpable;
     return {};
 }
 
