@@ -96,6 +96,30 @@ TEST_CASE("SIGKILL ends what is stopped") {
     CHECK(WTERMSIG(wait_status(pid)) == SIGKILL);
 }
 
+TEST_CASE("a group's member that is killed while it is stopped takes nobody with it") {
+    Pipe told, go;
+    const pid_t stopped = start_child([&] {
+        setpgid(0, 0);
+        if (fork() == 0) {
+            // Its parent's end leaves the group without a link to the session; but nobody in it is stopped then.
+            const char byte = 'r';
+            if (write(told.writer(), &byte, 1) != 1 || read_byte(go.reader()) != 'g') _exit(1);
+            if (write(told.writer(), &byte, 1) != 1) _exit(1);
+            _exit(0);
+        }
+        for (;;) pause();
+        return 0;
+    });
+    REQUIRE(read_byte(told.reader()) == 'r');
+    told.close_writer();
+    kill(stopped, SIGSTOP);
+    REQUIRE(WIFSTOPPED(wait_change(stopped, WUNTRACED)));
+    kill(stopped, SIGKILL);
+    CHECK(WTERMSIG(wait_change(stopped, WUNTRACED)) == SIGKILL);
+    REQUIRE(write(go.writer(), "g", 1) == 1);
+    CHECK(read_byte(told.reader()) == 'r');
+}
+
 TEST_CASE("a stop that a handler or an ignored signal forbids does not happen") {
     CHECK(child_exit([] {
               handle(SIGTSTP, SIG_IGN);

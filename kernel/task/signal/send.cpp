@@ -36,6 +36,11 @@ void begin_exit_locked(Process& process, i32 status) {
     if (process.exiting) return;
     process.exiting = true;
     process.exit_status = status;
+    // Whoever is stopped goes on, to its end; and nobody is told any more that it stopped or continued.
+    process.stop_signal = 0;
+    process.running_threads = 0;
+    process.continue_unreported = false;
+    process.stop_report = StopReport::None;
     for (Thread& thread : process.threads) notify_locked(process, thread);
     process.changed.wake_all();  // the stopped ones as well
 }

@@ -10,7 +10,7 @@
 namespace hd::task {
 
 void begin_stop_locked(Process& process, int signo) {
-    if (process.stop_signal != 0) return;
+    if (process.exiting || process.stop_signal != 0) return;
     process.stop_signal = signo;
     ++process.stop_count;
     process.running_threads = static_cast<u32>(process.threads.size());
@@ -29,22 +29,21 @@ void end_stop_locked(Process& process) {
 }
 
 bool thread_stopped_locked(Process& process) {
-    if (process.exiting || process.stop_signal == 0 || process.running_threads == 0) return false;
+    if (process.stop_signal == 0 || process.running_threads == 0) return false;
     if (--process.running_threads != 0) return false;
     process.stop_report = StopReport::Stopped;
     return true;
 }
 
+// SIGCONT or the end may have come since the stop was complete; then that is what there is to tell, and its sender's doing.
 void report_stop(Process& process) {
     const TreeGuard guard(g_tree_lock);
-    i32 status;
-    bool continued;
+    int signo;
     {
         const SignalGuard signals(process.signal_lock);
-        continued = process.stop_signal == 0;
-        status = continued ? abi::kSIGCONT : process.stop_signal;
+        signo = process.running_threads == 0 ? process.stop_signal : 0;
     }
-    notify_parent_locked(process, continued ? abi::kCLD_CONTINUED : abi::kCLD_STOPPED, status);
+    if (signo != 0) notify_parent_locked(process, abi::kCLD_STOPPED, signo);
 }
 
 void take_part_in_stop(Thread& self) {
@@ -69,7 +68,9 @@ void take_part_in_stop(Thread& self) {
         const SignalGuard guard(process.signal_lock);
         report = std::exchange(process.continue_unreported, false);
     }
-    if (report) report_stop(process);
+    if (!report) return;
+    const TreeGuard guard(g_tree_lock);
+    notify_parent_locked(process, abi::kCLD_CONTINUED, abi::kSIGCONT);
 }
 
 }  // namespace hd::task
