@@ -174,7 +174,10 @@ Result<u64> sys_truncate(Path path, Offset size) {
     if (inode->is_directory()) return fail(Errno::kEISDIR);
     if (inode->kind != fs::InodeKind::Regular) return fail(Errno::kEINVAL);
     TRY(inode->check_access(me(), fs::kMayWrite));
-    TRY(fs::change_size(*inode, static_cast<u64>(size)));
+    TRY(inode->begin_use(fs::FileUse::Written));
+    const Result<> changed = fs::change_size(*inode, static_cast<u64>(size));
+    inode->end_use(fs::FileUse::Written);
+    TRY(changed);
     return 0;
 }
 

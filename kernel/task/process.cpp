@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernel/mm/slab/slab.hpp"
 #include "kernel/task/interval_timer.hpp"
 #include "kernel/task/tree.hpp"
 
@@ -14,6 +15,14 @@ Process::Process() : PidLink(PidKind::Process), real_timer(on_real_timer), start
 Process::~Process() {
     ASSERT(life == Life::Gone || !numbered(), "a process is destroyed while it is in the tree");
     ASSERT(threads.empty() && children.empty(), "a process is destroyed before its threads or children have left it");
+}
+
+Result<RefPtr<ProgramFile>> ProgramFile::create(fs::DentryRef file) {
+    fs::Inode& inode = *file->inode;
+    TRY(inode.begin_use(fs::FileUse::Executed));
+    auto program = mm::make_ref<ProgramFile>(std::move(file));
+    if (!program) inode.end_use(fs::FileUse::Executed);
+    return program;
 }
 
 void Process::set_parent_locked(Process& new_parent) {

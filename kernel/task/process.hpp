@@ -33,6 +33,16 @@ struct Usage {
     void add(const Usage& other);
 };
 
+// The file of a running program. As long as somebody refers to it, nobody opens it for writing (ETXTBSY).
+class ProgramFile final : public RefCounted<ProgramFile> {
+public:
+    static Result<RefPtr<ProgramFile>> create(fs::DentryRef file);  // ETXTBSY: it is open for writing; ENOMEM
+    explicit ProgramFile(fs::DentryRef file) : dentry(std::move(file)) {}
+    ~ProgramFile() { dentry->inode->end_use(fs::FileUse::Executed); }
+
+    const fs::DentryRef dentry;
+};
+
 // A change that the parent has not been told of by wait(2).
 enum class StopReport : u8 { None, Stopped, Continued };
 
@@ -75,7 +85,7 @@ public:
     RefPtr<mm::AddressSpace> space;
     RefPtr<fs::FdTable> files;
     RefPtr<FsContext> fs;
-    fs::DentryRef executable;
+    RefPtr<ProgramFile> executable;
     abi::RLimit limits[abi::kRLimitCount];
     fs::Credentials credentials;
 
@@ -143,7 +153,7 @@ struct Resources {
     RefPtr<mm::AddressSpace> space;
     RefPtr<fs::FdTable> files;
     RefPtr<FsContext> fs;
-    fs::DentryRef executable;
+    RefPtr<ProgramFile> executable;
     fs::Credentials credentials;
 };
 Resources resources_of(Process& process);

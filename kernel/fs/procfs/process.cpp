@@ -83,7 +83,9 @@ Result<DentryRef> present(DentryRef dentry) {
     if (!dentry) return fail(Errno::kENOENT);
     return dentry;
 }
-Result<DentryRef> target_exe(const Resources& resources, int) { return present(resources.executable); }
+Result<DentryRef> target_exe(const Resources& resources, int) {
+    return present(resources.executable ? resources.executable->dentry : nullptr);
+}
 Result<DentryRef> target_cwd(const Resources& resources, int) {
     return present(resources.fs ? resources.fs->working_directory() : DentryRef{});
 }

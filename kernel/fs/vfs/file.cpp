@@ -57,7 +57,9 @@ private:
 File::File(InodeRef inode_in, DentryRef dentry_in, u32 flags_in)
     : inode(std::move(inode_in)), dentry(std::move(dentry_in)), flags(flags_in & ~kOpenOnly) {}
 
-File::~File() = default;
+File::~File() {
+    if (counted_as_writer) inode->end_use(FileUse::Written);
+}
 
 Result<u64> File::read_at(IoBuffer& buffer, u64 offset) {
     if (inode->is_directory()) return fail(Errno::kEISDIR);

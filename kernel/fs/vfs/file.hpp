@@ -33,6 +33,7 @@ public:
     const DentryRef dentry;  // may be null: a pipe
     // O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH …; fcntl(F_SETFL) changes some. Relaxed: each access is about one bit.
     std::atomic<u32> flags;
+    bool counted_as_writer = false;  // set by open(2): FileUse::Written ends with this file
     sync::Mutex position_lock{core::Rank::FilePosition};
     u64 position GUARDED_BY(position_lock) = 0;
 

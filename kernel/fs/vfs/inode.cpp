@@ -86,6 +86,17 @@ Result<FileRef> Inode::open(DentryRef dentry, u32 flags) {
     }
 }
 
+Result<> Inode::begin_use(FileUse use) {
+    const i32 step = static_cast<i32>(use);
+    i32 uses = uses_.load(std::memory_order_relaxed);
+    do {
+        if (uses * step < 0) return fail(Errno::kETXTBSY);
+    } while (!uses_.compare_exchange_weak(uses, uses + step, std::memory_order_relaxed));
+    return {};
+}
+
+void Inode::end_use(FileUse use) { uses_.fetch_sub(static_cast<i32>(use), std::memory_order_relaxed); }
+
 // ---- attributes
 
 Result<> Inode::check_access(const Credentials& who, u32 wanted) const {

@@ -44,6 +44,9 @@ struct AttributeChange {
     std::optional<abi::Timespec> accessed, modified;
 };
 
+// Uses of a file's contents that exclude each other: a program does not change while it runs (ETXTBSY).
+enum class FileUse : i32 { Written = 1, Executed = -1 };
+
 class Inode : public RefCounted<Inode>, public mm::PageSource {
 public:
     Inode(FileSystem& file_system, InodeKind kind, u32 mode, u64 number);
@@ -64,6 +67,10 @@ public:
     std::atomic<bool> access_stale{true};
 
     bool is_directory() const { return kind == InodeKind::Directory; }
+
+    // What is open for writing cannot be executed, and the other way round. ETXTBSY: the other use is going on.
+    Result<> begin_use(FileUse use);
+    void end_use(FileUse use);
 
     // ---- directories; the caller holds `lock` and has checked permissions and that names are neither "." nor ".."
     virtual Result<InodeRef> lookup(std::string_view name) REQUIRES(lock);  // ENOENT
@@ -117,6 +124,11 @@ public:
     void touch_modified() REQUIRES(lock);
     void touch_changed() REQUIRES(lock);
     void note_access();  // after a read; takes `lock` only if `accessed` is stale
+
+private:
+    // How many uses there are: writers count up from 0, executions down. Relaxed: it says who comes too late; what was
+    // written before is ordered by what guards the contents.
+    std::atomic<i32> uses_{0};
 };
 
 // The st_mode of a kind, without permissions, and back; the d_type of a directory entry.

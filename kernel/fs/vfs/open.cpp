@@ -47,7 +47,10 @@ Result<DentryRef> find_or_create(Walker& walker, std::string_view path, u32 flag
 Result<FileRef> open_checked(DentryRef dentry, u32 flags) {
     const InodeRef inode = dentry->inode;
     FileRef file = TRY(inode->open(std::move(dentry), flags));
-    if ((flags & abi::kO_TRUNC) != 0 && inode->kind == InodeKind::Regular) {
+    if (inode->kind != InodeKind::Regular || (wanted_access(flags) & kMayWrite) == 0) return file;
+    TRY(inode->begin_use(FileUse::Written));
+    file->counted_as_writer = true;
+    if ((flags & abi::kO_TRUNC) != 0) {
         sync::MutexGuard guard(inode->lock);
         TRY(inode->truncate(0));
         inode->touch_modified();

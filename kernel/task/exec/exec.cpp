@@ -71,10 +71,10 @@ Result<> become_only_thread(Thread& self) {
 
 // Set-user-ID and set-group-ID bits (execve(2)); true: the program runs with other rights than its caller (AT_SECURE).
 bool take_credentials(Process& process, const Executable& executable) {
-    const fs::Inode& inode = *executable.file->inode;
+    const fs::Inode& inode = *executable.file->dentry->inode;
     fs::Credentials credentials = process.credentials;
     // relaxed: a remount decides about what is executed after it.
-    const bool allowed = executable.file == executable.named && !process.no_new_privileges &&
+    const bool allowed = !executable.script && !process.no_new_privileges &&
                          (inode.file_system.flags.load(std::memory_order_relaxed) & abi::kMS_NOSUID) == 0;
     if (allowed && (inode.mode & abi::kS_ISUID) != 0) credentials.euid = inode.uid;
     if (allowed && (inode.mode & abi::kS_ISGID) != 0 && (inode.mode & 010) != 0) credentials.egid = inode.gid;
@@ -106,7 +106,7 @@ void reset_thread(Thread& self, std::string_view path) {
 void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace> space, RefPtr<fs::FdTable> own_files) {
     Process& process = self.process();
     clear_child_tid(self);
-    fs::DentryRef file = executable.file;
+    RefPtr<ProgramFile> file = executable.file;
     sched::switch_user_space(space.get());
     {
         const TreeGuard guard(g_tree_lock);

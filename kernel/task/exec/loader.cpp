@@ -104,12 +104,13 @@ Result<std::unique_ptr<Executable>> find_executable(const fs::WalkStart& start, 
     u8 head[kHeadSize];
     char interpreter[kHeadSize];
     for (u32 scripts = 0;; ++scripts) {
-        found.file = TRY(find_file(start, path));
-        if (scripts == 0) found.named = found.file;
-        const usize size = TRY(read_file(*found.file->inode, 0, head));
+        found.file = TRY(ProgramFile::create(TRY(find_file(start, path))));
+        found.script = scripts != 0;
+        fs::Inode& inode = *found.file->dentry->inode;
+        const usize size = TRY(read_file(inode, 0, head));
         const auto line = parse_script({head, size});
         if (!line) {
-            TRY(read_image(*found.file->inode, {head, size}, found.image));
+            TRY(read_image(inode, {head, size}, found.image));
             break;
         }
         if (scripts == kMaxScripts) return fail(Errno::kELOOP);
@@ -130,7 +131,7 @@ Result<RefPtr<mm::AddressSpace>> map_executable(const Executable& executable) {
     const RefPtr<mm::AddressSpace> space = TRY(mm::AddressSpace::create());
     auto& layout = space->layout;
     for (const ElfSegment& segment : executable.image.loads()) {
-        TRY(map_segment(*space, *executable.file, segment, executable.bias));
+        TRY(map_segment(*space, *executable.file->dentry, segment, executable.bias));
         const VirtAddr begin{segment.address + executable.bias};
         (segment.execute ? layout.code_start : layout.data_start) = begin;
         (segment.execute ? layout.code_end : layout.data_end) = begin + segment.file_size;

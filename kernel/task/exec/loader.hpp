@@ -5,18 +5,19 @@
 #include "kernel/mm/vm/address_space.hpp"
 #include "kernel/task/exec/arguments.hpp"
 #include "kernel/task/exec/elf.hpp"
+#include "kernel/task/process.hpp"
 
 namespace hd::task {
 
 // What is to run, after all "#!" lines have been followed.
 struct Executable {
-    fs::DentryRef file;   // the ELF file
-    fs::DentryRef named;  // what the caller named: the same, or the first script (its set-id bits do not count)
+    RefPtr<ProgramFile> file;  // the ELF file
+    bool script;               // the caller named a script, not the file (its set-id bits do not count)
     ElfImage image;
     u64 bias;  // what is added to the image's addresses
 };
 
-// `arguments` changes as scripts demand. ENOENT, EACCES, ENOEXEC, ELOOP (more than five scripts) and what walking the path
+// `arguments` changes as scripts demand. ENOENT, EACCES, ENOEXEC, ETXTBSY, ELOOP (more than five scripts) and what walking the path
 // and reading the file give. May sleep.
 Result<std::unique_ptr<Executable>> find_executable(const fs::WalkStart& start, std::string_view path,
                                                     StringBlock& arguments);
