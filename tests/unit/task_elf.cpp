@@ -68,7 +68,7 @@ TEST_CASE("an ordinary static program is described", "[task]") {
     ElfImage image;
     REQUIRE(File().parse(image));
     CHECK_FALSE(image.position_independent);
-    CHECK_FALSE(image.has_interpreter);
+    CHECK(image.interpreter_size == 0);
     CHECK_FALSE(image.executable_stack);
     CHECK(image.entry == 0x401100);
     CHECK(image.header_count == 3);
@@ -89,7 +89,8 @@ TEST_CASE("position-independent programs, interpreters and stack flags are seen"
     ElfImage image;
     REQUIRE(file.parse(image));
     CHECK(image.position_independent);
-    CHECK(image.has_interpreter);
+    CHECK(image.interpreter_offset == 0x200);
+    CHECK(image.interpreter_size == 0x1c);
     CHECK(image.executable_stack);
     CHECK(image.begin() == 0);
     CHECK(image.header_address == 0x40);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernel/abi/fcntl.hpp"
+
 namespace hd::task {
 
 namespace {
@@ -67,7 +69,11 @@ Result<> parse_elf(std::span<const u8> head, std::span<const u8> table, const El
         const auto program = read<abi::Elf64ProgramHeader>(table, i * sizeof(abi::Elf64ProgramHeader));
         switch (program.p_type) {
         case abi::kPT_LOAD: TRY(add_segment(image, program, limits)); break;
-        case abi::kPT_INTERP: image.has_interpreter = true; break;
+        case abi::kPT_INTERP:
+            if (program.p_filesz < 2 || program.p_filesz > abi::kPATH_MAX) return fail(Errno::kENOEXEC);
+            image.interpreter_offset = program.p_offset;
+            image.interpreter_size = program.p_filesz;
+            break;
         case abi::kPT_GNU_STACK: image.executable_stack = (program.p_flags & abi::kPF_X) != 0; break;
         default: break;
         }

@@ -21,11 +21,11 @@ struct ElfImage {
     static constexpr usize kMaxSegments = 16;
 
     bool position_independent;
-    bool has_interpreter;
     bool executable_stack;
     u16 header_count;
     u64 entry;
     u64 header_address;  // where the program headers lie in memory; 0: in no segment
+    u64 interpreter_offset, interpreter_size;  // the dynamic linker's path in the file, with its NUL; size 0: none
     usize segment_count;
     ElfSegment segments[kMaxSegments];  // by address, not overlapping, at least one
 

@@ -57,6 +57,19 @@ Result<> read_image(fs::Inode& inode, std::span<const u8> head, ElfImage& image)
     return parse_elf(head, {bytes.get(), size}, limits(), image);
 }
 
+// The dynamic linker that the program asks for must be there (ENOENT, EACCES); running it is not supported.
+Result<> check_interpreter(const fs::WalkStart& start, fs::Inode& inode, const ElfImage& image, std::string_view path) {
+    if (image.interpreter_size == 0) return {};
+    const std::unique_ptr<char[]> name(new (std::nothrow) char[image.interpreter_size]);
+    if (!name) return fail(Errno::kENOMEM);
+    const usize size =
+        TRY(read_file(inode, image.interpreter_offset, {reinterpret_cast<u8*>(name.get()), image.interpreter_size}));
+    if (size != image.interpreter_size || name[size - 1] != 0) return fail(Errno::kENOEXEC);
+    TRY(find_file(start, name.get()));
+    log::info("exec: {}: dynamically linked programs are not supported yet", path);
+    return fail(Errno::kENOEXEC);
+}
+
 // argv becomes: interpreter, its argument, the script's path, and the old argv from its second string on.
 Result<> rewrite_arguments(StringBlock& arguments, const ScriptLine& line, std::string_view script) {
     StringBlock fresh;
@@ -118,10 +131,7 @@ Result<std::unique_ptr<Executable>> find_executable(const fs::WalkStart& start, 
         std::memcpy(interpreter, line->interpreter.data(), line->interpreter.size());
         path = {interpreter, line->interpreter.size()};
     }
-    if (found.image.has_interpreter) {
-        log::info("exec: {}: dynamically linked programs are not supported yet", path);
-        return fail(Errno::kENOEXEC);
-    }
+    TRY(check_interpreter(start, *found.file->dentry->inode, found.image, path));
     found.bias = found.image.position_independent ? kPieBase - align_down(found.image.begin(), mm::kPageSize) : 0;
     if (found.image.end() + found.bias > arch::kUserEnd.raw - mm::kPageSize) return fail(Errno::kENOEXEC);
     return executable;
