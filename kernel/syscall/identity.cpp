@@ -19,7 +19,9 @@ bool privileged() { return mine().euid == 0; }
 // Changes the credentials in one step for readers from outside.
 template <class Change> Result<u64> change_credentials(Change change) {
     const task::TreeGuard guard(task::g_tree_lock);
-    change(process().credentials);
+    fs::Credentials fresh = mine();
+    change(fresh);
+    set_credentials_locked(process(), fresh);
     return 0;
 }
 

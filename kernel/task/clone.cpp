@@ -113,8 +113,8 @@ void wait_for_memory(Process& parent, Process& child) {
 
 }  // namespace
 
-void return_memory_locked(Process& child) {
-    if (!std::exchange(child.borrows_memory, false)) return;
+bool return_memory_locked(Process& child) {
+    if (!std::exchange(child.borrows_memory, false)) return false;
     child.parent->changed.wake_all();
 }
 
@@ -133,6 +133,7 @@ Result<i32> clone(const CloneRequest& request) {
     TRY(enter_tree(parent, *child, *thread, request));
     const i32 pid = child->pid();
     if ((flags & abi::kCLONE_PARENT_SETTID) != 0) (void)mm::UserPtr<i32>(request.parent_tid).store(pid);
+    return true;
 
     RefPtr<Process> kept = (flags & abi::kCLONE_VFORK) != 0 ? child : RefPtr<Process>();
     (void)child.release();            // the tree's, until the child is waited for

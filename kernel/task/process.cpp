@@ -31,6 +31,12 @@ void Process::set_parent_locked(Process& new_parent) {
     parent_pid_.store(new_parent.pid(), std::memory_order_relaxed);  // see parent_pid()
 }
 
+void set_credentials_locked(Process& process, const fs::Credentials& fresh) {
+    const fs::Credentials& old = process.credentials;
+    if (old.euid != fresh.euid || old.egid != fresh.egid) process.parent_death_signal = 0;
+    process.credentials = fresh;
+}
+
 // ---- usage
 
 void Usage::add(const Usage& other) {

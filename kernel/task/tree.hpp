@@ -23,8 +23,11 @@ bool is_orphaned_locked(const Group& group, const Process* leaving) REQUIRES(g_t
 // A zombie's last step: out of the tree; its usage goes to its parent's children. The tree's reference is the caller's.
 [[nodiscard]] RefPtr<Process> bury_locked(Process& zombie) REQUIRES(g_tree_lock);
 
-// vfork(2): the child no longer uses its parent's memory.
-void return_memory_locked(Process& child) REQUIRES(g_tree_lock);
+// vfork(2): the child no longer uses its parent's memory. true: it did so far.
+bool return_memory_locked(Process& child) REQUIRES(g_tree_lock);
+
+// New user and group ids. With other rights than before, the process no longer gets PR_SET_PDEATHSIG's signal (prctl(2)).
+void set_credentials_locked(Process& process, const fs::Credentials& fresh) REQUIRES(g_tree_lock);
 
 // Tells the parent of a child's end, stop or continuation: SIGCHLD and its wait(2). `code` is a CLD_ constant, `status` what si_status
 // shows. False: the parent does not want to know of ends, so the child need not become a zombie (SIG_IGN, SA_NOCLDWAIT).

@@ -80,9 +80,11 @@ bool take_credentials(Process& process, const Executable& executable) {
     if (allowed && (inode.mode & abi::kS_ISGID) != 0 && (inode.mode & 010) != 0) credentials.egid = inode.gid;
     credentials.suid = credentials.fsuid = credentials.euid;
     credentials.sgid = credentials.fsgid = credentials.egid;
+    const bool secure = credentials.uid != credentials.euid || credentials.gid != credentials.egid;
     const TreeGuard guard(g_tree_lock);
-    process.credentials = credentials;
-    return credentials.uid != credentials.euid || credentials.gid != credentials.egid;
+    if (secure) process.parent_death_signal = 0;
+    set_credentials_locked(process, credentials);
+    return secure;
 }
 
 void reset_thread(Thread& self, std::string_view path) {
@@ -116,7 +118,6 @@ void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace>
         process.executed = true;
         return_memory_locked(process);
         process.exit_signal = abi::kSIGCHLD;
-        process.parent_death_signal = 0;
     }
     if (space) account_space(process, *space);
     space = nullptr;
