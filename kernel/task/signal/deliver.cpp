@@ -60,9 +60,12 @@ Next take_next(Thread& self, Delivery& out) {
 // functions by signal handlers"). `handler`: the action whose handler runs first, or nullptr.
 void settle_system_call(arch::TrapFrame& frame, const abi::SigAction* handler) {
     if (!frame.is_system_call()) return;
+    // All 64 bits: the low half alone of a large result, such as a file position, may look like one of these.
+    const i64 code = -static_cast<i64>(frame.result());
+    if (code < static_cast<i64>(Errno::kERESTARTSYS) || code > static_cast<i64>(Errno::kERESTART_RESTARTBLOCK)) return;
     bool restart = handler == nullptr;
     u64 number = frame.syscall_number();
-    switch (static_cast<Errno>(-static_cast<i64>(frame.result()))) {
+    switch (static_cast<Errno>(code)) {
     case Errno::kERESTARTNOINTR: restart = true; break;
     case Errno::kERESTARTSYS: restart = restart || (handler->flags & abi::kSA_RESTART) != 0; break;
     case Errno::kERESTARTNOHAND: break;
