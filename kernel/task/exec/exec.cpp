@@ -104,8 +104,21 @@ void reset_thread(Thread& self, std::string_view path) {
     arch::load_user_state(self.user_state);
 }
 
+// What was shared by clone(2) is shared no more: no other process may close the descriptors of the new program, which may be
+// a set-user-ID one, or move its root. (Linux goes on sharing root and working directory, but ignores set-id bits then.)
+struct OwnCopies {
+    RefPtr<fs::FdTable> files;  // null: not shared
+    RefPtr<FsContext> fs;       // as above
+};
+Result<OwnCopies> copy_shared(Process& process) {
+    OwnCopies own;
+    if (process.files->reference_count() != 1) own.files = TRY(process.files->copy());
+    if (process.fs->reference_count() != 1) own.fs = TRY(process.fs->copy());
+    return own;
+}
+
 // The old program is gone when this returns.
-void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace> space, RefPtr<fs::FdTable> own_files) {
+void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace> space, OwnCopies own) {
     Process& process = self.process();
     clear_child_tid(self);
     RefPtr<ProgramFile> file = executable.file;
@@ -114,7 +127,8 @@ void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace>
         const TreeGuard guard(g_tree_lock);
         std::swap(process.space, space);
         std::swap(process.executable, file);
-        if (own_files) std::swap(process.files, own_files);
+        if (own.files) std::swap(process.files, own.files);
+        if (own.fs) std::swap(process.fs, own.fs);
         process.executed = true;
         return_memory_locked(process);
         process.exit_signal = abi::kSIGCHLD;
@@ -180,11 +194,10 @@ Result<> exec(const fs::WalkStart& start, Program& program) {
     const StackLayout layout = plan_stack(arch::kUserEnd.raw, program.arguments, program.environment, program.path,
                                           arch::elf_platform().name, kAuxEntries);
     TRY(map_stack(*space, layout, executable.image.executable_stack));
-    RefPtr<fs::FdTable> own_files;
-    if (process.files->reference_count() != 1) own_files = TRY(process.files->copy());
+    OwnCopies own = TRY(copy_shared(process));
     TRY(become_only_thread(self));
 
-    commit(self, executable, space, std::move(own_files));
+    commit(self, executable, space, std::move(own));
     const bool secure = take_credentials(process, executable);
     reset_thread(self, program.path);
     auto started = start_program(self, executable, layout, program, secure);
