@@ -45,8 +45,8 @@ Result<> push_signal_frame(TrapFrame& frame, const abi::SigInfo& info, const abi
 // frame is not readable or would give the program more than user rights.
 Result<> pop_signal_frame(TrapFrame& frame, u64& mask, abi::StackT& alternate);
 
-// arch_prctl(2): ARCH_SET_FS and relatives. EINVAL: unknown code; EPERM: the address is not a user address.
-Result<u64> arch_prctl(u64 code, u64 address);
+// arch_prctl(2): ARCH_SET_FS and relatives. EINVAL: unknown code; EPERM: the base is not a user address; EFAULT. May sleep.
+Result<> arch_prctl(u64 code, u64 address);
 
 // ELF's e_machine value for this architecture, AT_HWCAP, AT_HWCAP2, AT_PLATFORM, AT_MINSIGSTKSZ.
 struct ElfPlatform {

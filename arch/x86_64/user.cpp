@@ -20,23 +20,27 @@ void init_user_frame(TrapFrame& frame, VirtAddr entry, VirtAddr stack) {
     frame.ss = USER_DATA_SELECTOR;
 }
 
-Result<u64> arch_prctl(u64 code, u64 address) {
+Result<> arch_prctl(u64 code, u64 address) {
     constexpr u64 kSetGs = 0x1001, kSetFs = 0x1002, kGetFs = 0x1003, kGetGs = 0x1004;  // Linux: asm/prctl.h
-    const IrqsOff stay;                                                                // on this CPU
-    const ArchCpu& cpu = arch_cpu();
-    switch (code) {
-    case kGetFs: return cpu.user_fs_base;
-    case kGetGs: return cpu.user_gs_base;
-    case kSetFs:
-    case kSetGs:
-        if (address >= kUserEnd.raw) return fail(Errno::kEPERM);
-        if (code == kSetFs)
-            load_user_state({address, cpu.user_gs_base});
-        else
-            load_user_state({cpu.user_fs_base, address});
-        return 0;
-    default: return fail(Errno::kEINVAL);
+    if (code < kSetGs || code > kGetGs) return fail(Errno::kEINVAL);
+    const bool fs = code == kSetFs || code == kGetFs;
+    if (code == kGetFs || code == kGetGs) {
+        UserCpuState state;
+        {
+            const IrqsOff stay;  // on this CPU
+            save_user_state(state);
+        }
+        const u64 base = fs ? state.fs_base : state.gs_base;
+        const bool stored = address <= kUserEnd.raw - sizeof base && copy_to_user_raw(address, &base, sizeof base) == 0;
+        return stored ? Result<>() : fail(Errno::kEFAULT);
     }
+    if (address >= kUserEnd.raw) return fail(Errno::kEPERM);
+    const IrqsOff stay;  // as above
+    UserCpuState state;
+    save_user_state(state);
+    (fs ? state.fs_base : state.gs_base) = address;
+    load_user_state(state);
+    return {};
 }
 
 ElfPlatform elf_platform() {

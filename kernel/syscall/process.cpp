@@ -136,7 +136,10 @@ Result<u64> sys_getsid(PidArg pid) { return number(TRY(task::session_id(pid))); 
 
 // ---- odds and ends
 
-Result<u64> sys_arch_prctl(Int code, Address address) { return arch::arch_prctl(static_cast<u64>(code), address); }
+Result<u64> sys_arch_prctl(Int code, Address address) {
+    TRY(arch::arch_prctl(static_cast<u64>(code), address));
+    return 0;
+}
 
 static Result<u64> set_name(Address from) {
     char name[sizeof(sched::Entity::name)] = {};
