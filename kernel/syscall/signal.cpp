@@ -41,6 +41,8 @@ Result<u64> sys_rt_sigreturn() {
         task::force_signal(abi::kSIGSEGV, abi::kSI_KERNEL, 0);
         return 0;
     }
+    // The handler's own sleeps are not what the interrupted program goes on with (Linux: do_no_restart_syscall()).
+    self.restart = {};
     task::set_blocked(mask);
     abi::StackT old;
     (void)task::change_alternate_stack(&stack, old);  // as Linux: what cannot be restored stays
