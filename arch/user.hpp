@@ -36,11 +36,16 @@ i64 copy_string_from_user_raw(char* to, u64 from, usize capacity);
 bool user_compare_exchange(u64 address, u32& expected, u32 desired);
 bool user_load_u32(u64 address, u32& value);
 
-// Pushes a signal frame (sigcontext, XSAVE area, siginfo) on the user's stack - `stack` is the top of the alternate
-// stack, or 0 to continue on the current one - and sets the frame to enter the handler. EFAULT: the stack is not
-// writable. Task context, may sleep. Source: Linux's arch/x86/include/uapi/asm/{sigcontext,ucontext}.h.
+// Where a signal frame goes.
+struct SignalStack {
+    u64 top;     // of the stack to switch to; 0: it continues on the current one
+    u64 bottom;  // what lies here and below is not the stack's: a frame must not reach it
+};
+// Pushes a signal frame (sigcontext, XSAVE area, siginfo) on the user's stack and sets `frame` to enter the handler.
+// EFAULT: the stack is not writable, or its end too near; in the latter case nothing was written. Task context, may
+// sleep. Source: Linux's arch/x86/include/uapi/asm/{sigcontext,ucontext}.h.
 Result<> push_signal_frame(TrapFrame& frame, const abi::SigInfo& info, const abi::SigAction& action, u64 old_mask,
-                           const abi::StackT& alternate, u64 stack);
+                           const abi::StackT& alternate, SignalStack stack);
 // Undoes it for rt_sigreturn: registers, FPU state; gives back the mask and alternate stack. EFAULT or EINVAL: the
 // frame is not readable or would give the program more than user rights.
 Result<> pop_signal_frame(TrapFrame& frame, u64& mask, abi::StackT& alternate);

@@ -159,15 +159,13 @@ void fill_registers(SignalContext& to, const TrapFrame& frame, const abi::SigInf
 u64 signal_frame_size() { return kRedZone + 63 + fpu_bytes() + 15 + sizeof(SignalFrame) + 8; }
 
 Result<> push_signal_frame(TrapFrame& frame, const abi::SigInfo& info, const abi::SigAction& action, u64 old_mask,
-                           const abi::StackT& alternate, u64 stack) {
+                           const abi::StackT& alternate, SignalStack stack) {
     if ((action.flags & abi::kSA_RESTORER) == 0) return fail(Errno::kEFAULT);  // Linux: the same, nothing to return to
-    const u64 top = stack != 0 ? stack : frame.rsp - kRedZone;
+    const u64 top = stack.top != 0 ? stack.top : frame.rsp - kRedZone;
     const u64 fpu_at = align_down<u64>(top - fpu_bytes(), 64);
     const u64 frame_at = align_down<u64>(fpu_at - sizeof(SignalFrame), 16) - 8;
     if (!is_user_range(frame_at, top - frame_at)) return fail(Errno::kEFAULT);
-    // A handler on the alternate stack must not run out of its lower end into somebody's data.
-    const bool on_alternate = top - alternate.ss_sp - 1 < alternate.ss_size;
-    if (on_alternate && frame_at < alternate.ss_sp) return fail(Errno::kEFAULT);
+    if (frame_at <= stack.bottom) return fail(Errno::kEFAULT);
 
     SignalFrame out;
     out.return_address = action.restorer;

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <ucontext.h>
 
@@ -219,6 +220,66 @@ TEST_CASE("a signal interrupts a wait, or restarts it") {
     CHECK(poll(nullptr, 0, 5000) == -1);
     CHECK(errno == EINTR);
     wait_status(child);
+}
+
+TEST_CASE("a result that looks like a restart in its lower half is a result") {
+    char path[] = "/tmp/signals.XXXXXX";
+    const int fd = mkstemp(path);
+    REQUIRE(fd >= 0);
+    unlink(path);
+    const Handler handler(SIGUSR1, count);
+    const pid_t parent = getpid();
+    const pid_t child = start_child([parent] {
+        for (int i = 0; i < 3000; ++i) kill(parent, SIGUSR1);
+        return 0;
+    });
+    long wrong = 0;
+    int status;
+    while (waitpid(child, &status, WNOHANG) == 0)
+        for (const off_t position : {0xfffffe00L, 0xfffffdffL, 0xfffffdfeL, 0xfffffdfcL})
+            if (lseek(fd, position, SEEK_SET) != position) ++wrong;
+    CHECK(wrong == 0);
+    close(fd);
+}
+
+TEST_CASE("restart_syscall does not go on with what a handler interrupted or slept") {
+    const Handler handler(SIGUSR1, count);
+    const pid_t parent = getpid();
+    const pid_t child = start_child([parent] {
+        sleep_ms(30);
+        kill(parent, SIGUSR1);
+        return 0;
+    });
+    const timespec duration{0, 300'000'000};
+    CHECK(nanosleep(&duration, nullptr) == -1);
+    CHECK(errno == EINTR);
+    CHECK(syscall(SYS_restart_syscall) == -1);
+    CHECK(errno == EINTR);
+    wait_status(child);
+}
+
+TEST_CASE("a frame that does not fit on the alternate stack is not written at all") {
+    constexpr std::size_t kStack = 16 * kPageSize;
+    Mapping memory(2 * kStack, PROT_READ | PROT_WRITE, MAP_SHARED);  // below the stack: somebody else's data
+    CHECK(child_signal([&] {
+              const stack_t alternate{memory.data() + kStack, 0, kStack};
+              sigaltstack(&alternate, nullptr);
+              const Handler handler(SIGUSR1, count);
+              long result;
+              __asm__ volatile(
+                  "movq %%rsp, %%r12\n\t"
+                  "movq %[stack], %%rsp\n\t"
+                  "syscall\n\t"
+                  "movq %%r12, %%rsp"
+                  : "=a"(result)
+                  : "a"(62L), "D"(static_cast<long>(getpid())),
+                    "S"(static_cast<long>(SIGUSR1)), [stack] "r"(memory.data() + kStack + 64)
+                  : "rcx", "r11", "r12", "memory");
+              return 0;
+          }) == SIGSEGV);
+    bool clean = true;
+    for (std::size_t at = 0; at < kStack; ++at) clean = clean && memory[at] == 0;
+    CHECK(clean);
 }
 
 TEST_CASE("sigsuspend waits with another mask and puts the old one back") {

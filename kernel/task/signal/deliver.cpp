@@ -91,8 +91,8 @@ Result<> enter_handler(Thread& self, arch::TrapFrame& frame, const Delivery& del
     const bool switch_stack = (action.flags & abi::kSA_ONSTACK) != 0 && alternate.ss_size != 0 && !nested;
     const u64 old_mask = self.restore_mask ? self.saved_mask : self.blocked;
     TRY(arch::push_signal_frame(frame, delivery.info, action, old_mask, alternate,
-                                switch_stack ? alternate.ss_sp + alternate.ss_size : 0));
-    if (nested && !on_stack(alternate, frame.sp().raw)) return fail(Errno::kEFAULT);  // it ran over
+                                {.top = switch_stack ? alternate.ss_sp + alternate.ss_size : 0,
+                                 .bottom = nested || switch_stack ? alternate.ss_sp : 0}));
     self.restore_mask = false;
     if ((static_cast<u32>(alternate.ss_flags) & abi::kSS_AUTODISARM) != 0) self.alternate_stack = {};
     const u64 itself = (action.flags & abi::kSA_NODEFER) != 0 ? 0 : abi::signal_bit(delivery.info.signo);
