@@ -167,11 +167,16 @@ Result<u64> sys_getrusage(Int who, Out<abi::RUsage> result) {
         const core::LockGuard<core::Spinlock> guard(task::g_tree_lock);
         usage = process().children_usage;
     } else if (who == abi::kRUSAGE_SELF || who == abi::kRUSAGE_THREAD) {
-        usage = who == abi::kRUSAGE_SELF ? process().usage() : task::usage_of(task::current_thread());
         const mm::SpaceStatistics pages = process().space->statistics();
+        task::note_resident_pages(process(), pages.resident_pages);
+        usage = process().usage();
+        if (who == abi::kRUSAGE_THREAD) {
+            const u64 peak = usage.max_resident_pages;
+            usage = task::usage_of(task::current_thread());
+            usage.max_resident_pages = peak;
+        }
         usage.minor_faults += pages.minor_faults;
         usage.major_faults += pages.major_faults;
-        usage.max_resident_pages = std::max(usage.max_resident_pages, pages.resident_pages);
     } else {
         return fail(Errno::kEINVAL);
     }

@@ -77,7 +77,7 @@ void release_resources(Process& process) {
     // Here, where make_room() still sees the space: it then waits for what comes back instead of killing somebody else.
     if (process.space->reference_count() == 1) process.space->reap();
     Resources resources;
-    bool leader;
+    bool leader, borrowed;
     {
         const TreeGuard guard(g_tree_lock);
         std::swap(resources.space, process.space);
@@ -85,9 +85,9 @@ void release_resources(Process& process) {
         std::swap(resources.fs, process.fs);
         std::swap(resources.executable, process.executable);
         leader = process.group->session->leader == &process;
-        return_memory_locked(process);
+        borrowed = return_memory_locked(process);
     }
-    account_space(process, *resources.space);
+    if (!borrowed) account_space(process, *resources.space);
     resources.space = nullptr;
     if (leader) (void)give_up_terminal();
     // the files are closed here, at the end of `resources`

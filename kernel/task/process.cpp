@@ -68,6 +68,12 @@ Usage usage_of(const Thread& thread) {
     return usage;
 }
 
+void note_resident_pages(Process& process, u64 pages) {
+    const SignalGuard guard(process.signal_lock);
+    u64& most = process.exited_usage.max_resident_pages;
+    most = std::max(most, pages);
+}
+
 Usage Process::usage() const {
     const SignalGuard guard(signal_lock);
     Usage sum = exited_usage;

@@ -137,6 +137,8 @@ inline Process& current_process() { return current_thread().process(); }
 
 Usage usage_of(const Thread& thread);
 Nanoseconds cpu_time_of(const Thread& thread);
+// For ru_maxrss: the most that was seen, which is whenever somebody asks, at execve(2) and at the end.
+void note_resident_pages(Process& process, u64 pages);
 
 // R, S, D, T or Z as /proc/PID/stat shows it. Takes signal_lock.
 char state_letter(const Process& process);

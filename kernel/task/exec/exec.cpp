@@ -123,6 +123,7 @@ void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace>
     clear_child_tid(self);
     RefPtr<ProgramFile> file = executable.file;
     sched::switch_user_space(space.get());
+    bool borrowed;
     {
         const TreeGuard guard(g_tree_lock);
         std::swap(process.space, space);
@@ -130,10 +131,10 @@ void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace>
         if (own.files) std::swap(process.files, own.files);
         if (own.fs) std::swap(process.fs, own.fs);
         process.executed = true;
-        return_memory_locked(process);
+        borrowed = return_memory_locked(process);
         process.exit_signal = abi::kSIGCHLD;
     }
-    if (space) account_space(process, *space);
+    if (space && !borrowed) account_space(process, *space);
     space = nullptr;
     process.files->close_on_exec();
     reset_handlers(process);
