@@ -202,7 +202,7 @@ Result<> exec(const fs::WalkStart& start, Program& program) {
     const bool secure = take_credentials(process, executable);
     reset_thread(self, program.path);
     auto started = start_program(self, executable, layout, program, secure);
-    if (!started) begin_exit(process, abi::kSIGKILL);
+    if (!started) begin_exit(process, abi::kSIGSEGV);
     return started;
 }
 

@@ -15,7 +15,7 @@ struct Program {
 u64 argument_limit();
 
 // Replaces the program of the current process; on success user_frame() starts the new one. Errors up to the point of no return as the
-// man page says; behind it the process is killed, and the error is seen by nobody. Task context.
+// man page says; behind it the process dies of SIGSEGV, and the error is seen by nobody. Task context.
 Result<> exec(const fs::WalkStart& start, Program& program);
 
 }  // namespace hd::task
