@@ -466,6 +466,7 @@ TEST_CASE("what an ordinary user may not do") {
                        error(SYS_kill, parent, SIGTERM) == EPERM,
                        error(SYS_kill, parent, 0) == EPERM,
                        error(SYS_chmod, "file", 0777) == EPERM,
+                       error(SYS_kill, -1, 0) == 0,  // whomever it may reach: nobody
                        error(SYS_chown, "file", 0, 0) == EPERM,
                        error(SYS_unlink, "file") == EACCES,
                        error(SYS_openat, AT_FDCWD, "file", O_WRONLY, 0) == EACCES,

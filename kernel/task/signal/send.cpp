@@ -175,13 +175,18 @@ Result<> kill(i32 pid, int signo) {
         Process* const process = find_process_locked(pid);
         return process == nullptr ? fail(Errno::kESRCH) : send_checked_locked(*process, info);
     }
-    GroupAnswer answer;
     if (pid == -1) {
+        // Everybody whom it may reach: that some are out of reach is no error (Linux: kill_something_info()).
+        Result<> result = fail(Errno::kESRCH);
         for (PidLink* link = g_pids.find_from(2, PidKind::Process); link != nullptr;
-             link = g_pids.find_from(link->number() + 1, PidKind::Process))
-            if (link != &self) answer.add(send_checked_locked(static_cast<Process&>(*link), info));
-        return answer.get();
+             link = g_pids.find_from(link->number() + 1, PidKind::Process)) {
+            if (link == &self) continue;
+            const Result<> sent = send_checked_locked(static_cast<Process&>(*link), info);
+            result = !sent && sent.error() != Errno::kEPERM ? sent : Result<>();
+        }
+        return result;
     }
+    GroupAnswer answer;
     Group* const group = pid == 0 ? self.group.get() : pid == INT32_MIN ? nullptr : find_group_locked(-pid);
     if (group != nullptr)
         for (Process& member : group->members) answer.add(send_checked_locked(member, info));
