@@ -3,6 +3,7 @@
 // on others can see it; until then every failure just drops it.
 #include "kernel/task/clone.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernel/mm/slab/slab.hpp"
@@ -38,9 +39,9 @@ Result<> copy_resources(Process& parent, Process& child, u64 flags) {
     child.fs = (flags & abi::kCLONE_FS) != 0 ? parent.fs : TRY(parent.fs->copy());
     child.executable = parent.executable;
     child.credentials = parent.credentials;
-    std::memcpy(child.limits, parent.limits, sizeof(child.limits));
     child.no_new_privileges = parent.no_new_privileges;
     child.dumpable = parent.dumpable;
+    std::memcpy(child.limits, parent.limits, sizeof(child.limits));
     return {};
 }
 
@@ -79,11 +80,27 @@ void copy_thread(const Thread& self, Thread& thread, const CloneRequest& request
     thread.context = arch::make_context(virt_of(&frame).align_down(16), child_entry, nullptr);
 }
 
+// Processes of a user who is not root are limited in number; zombies and each thread of a process count (getrlimit(2)).
+Result<> check_process_limit_locked(const Process& parent) REQUIRES(g_tree_lock) {
+    const fs::Credentials& who = parent.credentials;
+    if (who.uid == 0 || who.euid == 0) return {};
+    u64 count = 0;
+    for (PidLink* link = g_pids.find_from(1, PidKind::Process); link != nullptr;
+         link = g_pids.find_from(link->number() + 1, PidKind::Process)) {
+        const Process& process = static_cast<Process&>(*link);
+        if (process.credentials.uid != who.uid) continue;
+        const SignalGuard guard(process.signal_lock);
+        count += std::max<u64>(process.threads.size(), 1);
+    }
+    return count < parent.limit(abi::kRLIMIT_NPROC) ? Result<>() : fail(Errno::kEAGAIN);
+}
+
 Result<> enter_tree(Process& parent, Process& child, Thread& thread, const CloneRequest& request) {
     const TreeGuard guard(g_tree_lock);
     // A signal to the whole group reaches parent and child, or the parent before there is a child: then it comes first
     // (Linux: copy_process()).
     if (signal_pending(current_thread())) return fail(Errno::kERESTARTNOINTR);
+    TRY(check_process_limit_locked(parent));
     const i32 pid = TRY(g_pids.allocate());
     g_pids.add(child, pid);
     g_pids.add(thread, pid);
@@ -116,6 +133,7 @@ void wait_for_memory(Process& parent, Process& child) {
 bool return_memory_locked(Process& child) {
     if (!std::exchange(child.borrows_memory, false)) return false;
     child.parent->changed.wake_all();
+    return true;
 }
 
 Result<i32> clone(const CloneRequest& request) {
@@ -133,7 +151,6 @@ Result<i32> clone(const CloneRequest& request) {
     TRY(enter_tree(parent, *child, *thread, request));
     const i32 pid = child->pid();
     if ((flags & abi::kCLONE_PARENT_SETTID) != 0) (void)mm::UserPtr<i32>(request.parent_tid).store(pid);
-    return true;
 
     RefPtr<Process> kept = (flags & abi::kCLONE_VFORK) != 0 ? child : RefPtr<Process>();
     (void)child.release();            // the tree's, until the child is waited for

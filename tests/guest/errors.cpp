@@ -455,6 +455,7 @@ TEST_CASE("what an ordinary user may not do") {
               rlimit limit{};
               getrlimit(RLIMIT_CORE, &limit);
               const rlimit more{RLIM_INFINITY, RLIM_INFINITY};
+              const rlimit one{1, 1};
               const sched_param realtime{10};
               timespec time{};
               int step = 0;
@@ -465,8 +466,8 @@ TEST_CASE("what an ordinary user may not do") {
                        error(SYS_setgroups, 0, nullptr) == EPERM,
                        error(SYS_kill, parent, SIGTERM) == EPERM,
                        error(SYS_kill, parent, 0) == EPERM,
-                       error(SYS_chmod, "file", 0777) == EPERM,
                        error(SYS_kill, -1, 0) == 0,  // whomever it may reach: nobody
+                       error(SYS_chmod, "file", 0777) == EPERM,
                        error(SYS_chown, "file", 0, 0) == EPERM,
                        error(SYS_unlink, "file") == EACCES,
                        error(SYS_openat, AT_FDCWD, "file", O_WRONLY, 0) == EACCES,
@@ -481,6 +482,7 @@ TEST_CASE("what an ordinary user may not do") {
                        error(SYS_setpriority, PRIO_PROCESS, 0, -5) == EACCES,
                        error(SYS_sched_setscheduler, 0, SCHED_FIFO, &realtime) == EPERM,
                        limit.rlim_max == RLIM_INFINITY || error(SYS_prlimit64, 0, RLIMIT_CORE, &more, nullptr) == EPERM,
+                       error(SYS_prlimit64, 0, RLIMIT_NPROC, &one, nullptr) == 0 && fork() == -1 && errno == EAGAIN,
                    }) {
                   ++step;
                   if (!right) return step;
