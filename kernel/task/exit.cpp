@@ -89,7 +89,7 @@ void release_resources(Process& process) {
     }
     if (!borrowed) account_space(process, *resources.space);
     resources.space = nullptr;
-    if (leader) (void)give_up_terminal();
+    if (leader) (void)give_up_terminal(true);
     // the files are closed here, at the end of `resources`
 }
 

@@ -124,7 +124,7 @@ RefPtr<ControllingTerminal> terminal_of(Process& process) {
     return process.group->session->terminal;
 }
 
-Result<> give_up_terminal() {
+Result<> give_up_terminal(bool exit) {
     Process& self = current_process();
     RefPtr<ControllingTerminal> terminal;
     RefPtr<Session> session;
@@ -142,7 +142,7 @@ Result<> give_up_terminal() {
     terminal->release_session(*session);
     if (foreground) {
         signal_group(*foreground, abi::kSIGHUP);
-        signal_group(*foreground, abi::kSIGCONT);
+        if (!exit) signal_group(*foreground, abi::kSIGCONT);
     }
     return {};
 }

@@ -72,9 +72,9 @@ RefPtr<Group> group_of(Process& process);
 RefPtr<Session> session_of(Process& process);
 // The controlling terminal of the process's session; may be null.
 RefPtr<ControllingTerminal> terminal_of(Process& process);
-// TIOCNOTTY and a leader's exit. A leader's session loses its terminal, whose foreground group gets SIGHUP and SIGCONT
-// (tty_ioctl(4)); any other process just no longer has one itself. ENOTTY: it had none. May sleep.
-Result<> give_up_terminal();
+// TIOCNOTTY and a leader's exit. A leader's session loses its terminal, whose foreground group gets SIGHUP and, unless it is
+// for an exit, SIGCONT (tty_ioctl(4)); any other process just no longer has one itself. ENOTTY: it had none. May sleep.
+Result<> give_up_terminal(bool exit = false);
 // The line went away: the session has no terminal any more, and its leader gets SIGHUP and SIGCONT.
 void hang_up(Session& session);
 
