@@ -153,6 +153,7 @@ void account_space(Process& process, mm::AddressSpace& space) {
 RefPtr<Process> bury_locked(Process& zombie) {
     zombie.parent->children.erase(zombie.parent->children.iterator_to(zombie));
     leave_group_locked(zombie);
+    zombie.parent = nullptr;  // it may go before those who still hold the zombie
     g_pids.remove(zombie);
     zombie.life = Life::Gone;
     return RefPtr<Process>(kAdoptRef, &zombie);

@@ -70,7 +70,7 @@ public:
     i32 parent_pid() const { return parent_pid_.load(std::memory_order_relaxed); }
 
     // ---- the tree
-    Process* parent GUARDED_BY(g_tree_lock) = nullptr;  // alive, or nullptr for pid 1 and before the start
+    Process* parent GUARDED_BY(g_tree_lock) = nullptr;  // alive, or nullptr: pid 1, not started yet, out of the tree
     ChildList children GUARDED_BY(g_tree_lock);         // zombies included
     RefPtr<Group> group GUARDED_BY(g_tree_lock);
     Life life GUARDED_BY(g_tree_lock) = Life::Alive;
