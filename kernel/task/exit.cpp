@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "kernel/core/log.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"
@@ -152,8 +153,8 @@ void account_space(Process& process, mm::AddressSpace& space) {
 
 RefPtr<Process> bury_locked(Process& zombie) {
     zombie.parent->children.erase(zombie.parent->children.iterator_to(zombie));
-    leave_group_locked(zombie);
     zombie.parent = nullptr;  // it may go before those who still hold the zombie
+    leave_group_locked(zombie);
     g_pids.remove(zombie);
     zombie.life = Life::Gone;
     return RefPtr<Process>(kAdoptRef, &zombie);
@@ -170,7 +171,9 @@ void exit_thread() {
         process.exited_usage.add(usage_of(self));
         process.threads.erase(process.threads.iterator_to(self));
         last = process.threads.empty();
-        if (!last) {
+        if (last) {
+            std::memcpy(process.name, self.name, sizeof(process.name));
+        } else {
             stop_complete = thread_stopped_locked(process);
             for (u64 left = process.pending.set() & ~self.blocked; left != 0; left &= left - 1)
                 notify_any_locked(process, std::countr_zero(left) + 1);

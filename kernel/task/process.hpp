@@ -112,6 +112,7 @@ public:
     bool continue_unreported GUARDED_BY(signal_lock) = false;
     StopReport stop_report GUARDED_BY(signal_lock) = StopReport::None;
     Usage exited_usage GUARDED_BY(signal_lock);  // of threads that are gone
+    char name[16] GUARDED_BY(signal_lock) = {};  // a zombie's: its last thread's
 
     // ---- queues
     sync::WaitQueue child_changed;  // wait(2) of this process

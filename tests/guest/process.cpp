@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Processes: fork and what it copies, exec, waiting, orphans, groups and sessions.
+#include <asm/prctl.h>
+#include <elf.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -10,6 +13,7 @@
 #include <cstring>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/guest/guest.hpp"
@@ -259,4 +263,195 @@ TEST_CASE("unknown system calls answer ENOSYS") {
     CHECK(errno == ENOSYS);
     CHECK(syscall(-1) == -1);
     CHECK(errno == ENOSYS);
+}
+
+TEST_CASE("what prctl set is inherited by children") {
+    CHECK(child_exit([] {
+              if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) return 1;
+              return child_exit([] {
+                  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return 2;
+                  return prctl(PR_GET_DUMPABLE) == 0 ? 0 : 3;
+              });
+          }) == 0);
+}
+
+TEST_CASE("the signal for a parent's death outlives exec") {
+    Pipe alive;
+    const long long begin = now_ns();
+    const pid_t middle = start_child([&] {
+        int executed[2];
+        if (pipe2(executed, O_CLOEXEC) != 0) return 1;
+        if (fork() == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            execl("/bin/sleep", "sleep", "10", nullptr);
+            _exit(1);
+        }
+        close(executed[1]);
+        char byte;
+        return read(executed[0], &byte, 1) == 0 ? 0 : 2;
+    });
+    CHECK(WEXITSTATUS(wait_status(middle)) == 0);
+    alive.close_writer();
+    char byte;
+    CHECK(read(alive.reader(), &byte, 1) == 0);
+    CHECK(now_ns() - begin < 8'000'000'000);
+}
+
+namespace {
+
+// A program file of its own, gone with the object.
+class ProgramFile {
+public:
+    explicit ProgramFile(std::string_view content) {
+        const int fd = mkstemp(path_);
+        REQUIRE(fd >= 0);
+        REQUIRE(fchmod(fd, 0755) == 0);
+        REQUIRE(write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()));
+        REQUIRE(close(fd) == 0);
+    }
+    ~ProgramFile() { unlink(path_); }
+    const char* path() const { return path_; }
+    // The errno of its execve(2) in a child, or its exit status.
+    int run() const {
+        return child_exit([this] {
+            execl(path_, path_, nullptr);
+            return errno;
+        });
+    }
+
+private:
+    char path_[24] = "/tmp/program.XXXXXX";
+};
+
+}  // namespace
+
+TEST_CASE("exec of a program whose dynamic linker is missing") {
+    struct {
+        Elf64_Ehdr header{};
+        Elf64_Phdr programs[2]{};
+        char interpreter[16] = "/missing/ld.so";
+    } image;
+    std::memcpy(image.header.e_ident, ELFMAG, SELFMAG);
+    image.header.e_ident[EI_CLASS] = ELFCLASS64;
+    image.header.e_ident[EI_DATA] = ELFDATA2LSB;
+    image.header.e_ident[EI_VERSION] = EV_CURRENT;
+    image.header.e_type = ET_EXEC;
+    image.header.e_machine = EM_X86_64;
+    image.header.e_version = EV_CURRENT;
+    image.header.e_entry = 0x400000;
+    image.header.e_phoff = offsetof(decltype(image), programs);
+    image.header.e_ehsize = sizeof image.header;
+    image.header.e_phentsize = sizeof image.programs[0];
+    image.header.e_phnum = 2;
+    constexpr Elf64_Addr kBase = 0x400000;
+    image.programs[0] = {PT_INTERP, PF_R, offsetof(decltype(image), interpreter), kBase, kBase, 15, 15, 1};
+    image.programs[1] = {PT_LOAD, PF_R | PF_X, 0, kBase, kBase, sizeof image, sizeof image, kPageSize};
+    const std::string_view bytes(reinterpret_cast<const char*>(&image), sizeof image);
+    CHECK(ProgramFile(bytes).run() == ENOENT);
+    image.programs[0].p_filesz = 14;  // without its NUL
+    CHECK(ProgramFile(bytes).run() == ENOEXEC);
+}
+
+TEST_CASE("what runs cannot be written, and what is written cannot be run") {
+    CHECK(open("/proc/self/exe", O_WRONLY) == -1);
+    CHECK(errno == ETXTBSY);
+    CHECK(open("/proc/self/exe", O_RDONLY | O_TRUNC) == -1);
+    CHECK(errno == ETXTBSY);
+    CHECK(truncate("/proc/self/exe", 0) == -1);
+    CHECK(errno == ETXTBSY);
+
+    const ProgramFile script("#!/bin/sh\nexit 42\n");
+    CHECK(script.run() == 42);
+    const int first = open(script.path(), O_WRONLY), second = dup(first);
+    CHECK(script.run() == ETXTBSY);
+    close(first);
+    CHECK(script.run() == ETXTBSY);
+    close(second);
+    CHECK(script.run() == 42);
+    const int reader = open(script.path(), O_RDONLY);
+    CHECK(script.run() == 42);
+    close(reader);
+
+    // A program of its own, so that nobody else runs it: the end of the last process that does makes it free again.
+    std::string content;
+    char piece[65536];
+    const int self = open("/proc/self/exe", O_RDONLY);
+    for (ssize_t size; (size = read(self, piece, sizeof piece)) > 0;)
+        content.append(piece, static_cast<std::size_t>(size));
+    close(self);
+    const ProgramFile program(content);
+    Pipe hold;
+    const auto can_write = [&] {
+        const int fd = open(program.path(), O_WRONLY | O_APPEND);
+        if (fd >= 0) close(fd);
+        return fd >= 0;
+    };
+    CHECK(can_write());
+    const pid_t pid = start_child([&] {
+        dup2(hold.reader(), 0);
+        close(hold.writer());
+        const int nowhere = open("/dev/null", O_WRONLY);
+        dup2(nowhere, 1);
+        dup2(nowhere, 2);
+        execl(program.path(), program.path(), "[helper]", nullptr);
+        return 1;
+    });
+    while (can_write()) sleep_ms(1);
+    CHECK(errno == ETXTBSY);
+    hold.close_reader();
+    hold.close_writer();
+    CHECK(wait_status(pid) == 0);
+    CHECK(can_write());
+}
+
+// Not a test: what the one above runs. It, and a child of it, wait for the end of the standard input.
+TEST_CASE("a program that waits", "[.helper]") {
+    const pid_t child = fork();
+    char byte;
+    CHECK(read(0, &byte, 1) == 0);
+    if (child == 0) _exit(0);
+    CHECK(wait_status(child) == 0);
+}
+
+TEST_CASE("a zombie keeps its name") {
+    char name[16] = {};
+    REQUIRE(prctl(PR_GET_NAME, name) == 0);
+    const pid_t pid = start_child([] { return 0; });
+    siginfo_t info{};
+    REQUIRE(waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) == 0);
+    const int fd = open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY);
+    char text[256] = {};
+    CHECK(read(fd, text, sizeof text - 1) > 0);
+    close(fd);
+    const std::string begin = std::to_string(pid) + " (" + name + ") Z " + std::to_string(getpid());
+    CHECK(std::string(text).substr(0, begin.size()) == begin);
+    wait_status(pid);
+}
+
+TEST_CASE("a child of vfork does not answer for its parent's page faults") {
+    Mapping memory(4096 * kPageSize);
+    for (std::size_t page = 0; page < 4096; ++page) memory[page * kPageSize] = 1;
+    const pid_t pid = vfork();
+    if (pid == 0) _exit(0);
+    int status;
+    rusage usage{};
+    REQUIRE(wait4(pid, &status, 0, &usage) == pid);
+    CHECK(usage.ru_minflt < 1000);
+}
+
+TEST_CASE("arch_prctl reads and sets the base of FS") {
+    unsigned long base = 0, self;
+    __asm__("movq %%fs:0, %0" : "=r"(self));
+    CHECK(syscall(SYS_arch_prctl, ARCH_GET_FS, &base) == 0);
+    CHECK(base == self);
+    CHECK(syscall(SYS_arch_prctl, ARCH_SET_GS, 0x1234) == 0);
+    CHECK(syscall(SYS_arch_prctl, ARCH_GET_GS, &base) == 0);
+    CHECK(base == 0x1234);
+    CHECK(syscall(SYS_arch_prctl, ARCH_SET_GS, 0) == 0);
+    CHECK(syscall(SYS_arch_prctl, ARCH_GET_FS, 8) == -1);
+    CHECK(errno == EFAULT);
+    CHECK(syscall(SYS_arch_prctl, ARCH_SET_GS, ~0UL) == -1);
+    CHECK(errno == EPERM);
+    CHECK(syscall(SYS_arch_prctl, 0x999, &base) == -1);
+    CHECK(errno == EINVAL);
 }

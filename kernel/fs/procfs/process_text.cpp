@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What /proc/PID/{stat,status,statm,maps} say. Formats: proc(5), and Linux 6.1's fs/proc/array.c and task_mmu.c.
 #include <bit>
+#include <cstring>
 
 #include "kernel/abi/system.hpp"
 #include "kernel/core/percpu.hpp"
@@ -119,7 +120,13 @@ void put_cpu_list(TextSink& sink, CpuMask mask) {
 }  // namespace
 
 void put_name(TextSink& sink, const Subject& subject) {
-    if (const auto thread = subject.speaker()) sink.put(thread->name);
+    if (const auto thread = subject.speaker()) return sink.put(thread->name);
+    char name[sizeof subject.process->name];
+    {
+        const task::SignalGuard guard(subject.process->signal_lock);
+        std::memcpy(name, subject.process->name, sizeof name);
+    }
+    sink.put(name);
 }
 
 Result<> put_stat(TextSink& sink, const Subject& subject) {
