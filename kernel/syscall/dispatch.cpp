@@ -41,9 +41,9 @@ u64 missing(arch::TrapFrame& frame) {
     static constinit std::atomic<u64> reported[kTableSize / 64] = {};
     const u64 number = frame.syscall_number(), slot = number < kTableSize ? number : kTableSize - 1;
     const u64 bit = u64{1} << slot % 64;
-    if ((reported[slot / 64].fetch_or(bit, std::memory_order_relaxed) & bit) ==
-        0)  // only the line in the log depends on it
-        log::info("system call {} is not implemented", number);
+    // relaxed: only the line in the log depends on it.
+    const bool told = (reported[slot / 64].fetch_or(bit, std::memory_order_relaxed) & bit) != 0;
+    if (!told) log::info("system call {} is not implemented", number);
     return static_cast<u64>(-static_cast<i64>(Errno::kENOSYS));
 }
 
