@@ -44,11 +44,11 @@ def read_table(path=TABLE):
             heading = re.match(r"// ---- (.*)", line)
             if heading:
                 family = heading.group(1)
-            entry = re.fullmatch(r"SYSCALL\((\d+),\s*(\w+),\s*\((.*)\)\)\s*", line)
+            entry = re.fullmatch(r"(?:SYSCALL|ALIAS)\((\d+),\s*(\w+),\s*\(([^()]*)\)(, \w+\(.*\))?\)\s*", line)
             if entry:
                 parameters = [tuple(each.rsplit(" ", 1)) for each in entry.group(3).split(", ") if each]
                 calls.append(Call(int(entry.group(1)), entry.group(2), parameters, family))
-            elif line.startswith("SYSCALL"):
+            elif line.startswith(("SYSCALL", "ALIAS")):
                 raise SystemExit("%s:%d: cannot read this line" % (path, number))
     return calls
 

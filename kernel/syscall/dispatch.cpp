@@ -11,6 +11,11 @@
 
 namespace hd::syscall {
 
+#define SYSCALL(number, name, parameters)
+#define ALIAS(number, name, parameters, call) \
+    Result<u64> sys_##name parameters { return sys_##call; }
+#include "kernel/syscall/table.def"
+
 namespace {
 
 constexpr usize kTableSize = 512;
@@ -52,7 +57,6 @@ constexpr auto kTable = [] {
     table.fill(missing);
 #define SYSCALL(number, name, parameters) table[number] = Adapter<sys_##name>::call;
 #include "kernel/syscall/table.def"
-#undef SYSCALL
     return table;
 }();
 
@@ -62,16 +66,6 @@ void dispatch(arch::TrapFrame& frame) {
     const u64 number = frame.syscall_number();
     const Entry entry = number < kTableSize ? kTable[number] : missing;
     frame.set_result(entry(frame));
-}
-
-Description describe(u64 number) {
-    switch (number) {
-#define SYSCALL(number, name, parameters) \
-    case number: return {#name, #parameters};
-#include "kernel/syscall/table.def"
-#undef SYSCALL
-    default: return {};
-    }
 }
 
 }  // namespace hd::syscall

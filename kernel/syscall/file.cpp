@@ -173,12 +173,6 @@ Result<u64> sys_openat(DirFd directory, Path path, Flags flags, Mode mode) {
     return install(std::move(file), (flags & abi::kO_CLOEXEC) != 0);
 }
 
-Result<u64> sys_open(Path path, Flags flags, Mode mode) { return sys_openat(abi::kAT_FDCWD, path, flags, mode); }
-
-Result<u64> sys_creat(Path path, Mode mode) {
-    return sys_openat(abi::kAT_FDCWD, path, abi::kO_CREAT | abi::kO_WRONLY | abi::kO_TRUNC, mode);
-}
-
 Result<u64> sys_close(Fd fd) {
     TRY(process().files->close(fd));
     return 0;
@@ -212,8 +206,6 @@ Result<u64> sys_pipe2(Out<i32> fds, Flags flags) {
     }
     return 0;
 }
-
-Result<u64> sys_pipe(Out<i32> fds) { return sys_pipe2(fds, 0); }
 
 // ---- descriptors
 
@@ -295,8 +287,6 @@ Result<u64> sys_fsync(Fd fd) {
     if (file->inode->kind != fs::InodeKind::Regular && !file->inode->is_directory()) return fail(Errno::kEINVAL);
     return 0;
 }
-
-Result<u64> sys_fdatasync(Fd fd) { return sys_fsync(fd); }
 
 Result<u64> sys_sync() { return 0; }
 

@@ -14,6 +14,5 @@ struct MaskAndSize {
 
 #define SYSCALL(number, name, parameters) Result<u64> sys_##name parameters;
 #include "kernel/syscall/table.def"
-#undef SYSCALL
 
 }  // namespace hd::syscall

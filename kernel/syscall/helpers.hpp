@@ -9,6 +9,11 @@ namespace hd::syscall {
 
 // A number that is not negative, as a result.
 constexpr u64 number(i32 value) { return static_cast<u64>(value); }
+// The result of a call that answers nothing but success.
+inline Result<u64> zero_or_error(Result<> result) {
+    TRY(result);
+    return 0;
+}
 
 inline task::Process& process() { return task::current_process(); }
 

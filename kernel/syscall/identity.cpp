@@ -81,8 +81,7 @@ Result<Ids> set_three(Ids ids, u32 real, u32 effective, u32 saved) {
 Result<u64> get_three(Ids ids, Out<u32> real, Out<u32> effective, Out<u32> saved) {
     TRY(real.store(ids.real));
     TRY(effective.store(ids.effective));
-    TRY(saved.store(ids.saved));
-    return 0;
+    return zero_or_error(saved.store(ids.saved));
 }
 
 }  // namespace
@@ -162,15 +161,13 @@ Result<u64> sys_prlimit64(PidArg pid, UInt resource, In<abi::RLimit> limit, Out<
 
 Result<u64> sys_getrlimit(UInt resource, Out<abi::RLimit> limit) {
     if (resource >= abi::kRLimitCount) return fail(Errno::kEINVAL);
-    TRY(limit.store(process().limits[resource]));
-    return 0;
+    return zero_or_error(limit.store(process().limits[resource]));
 }
 
 Result<u64> sys_setrlimit(UInt resource, In<abi::RLimit> limit) {
     const abi::RLimit fresh = TRY(limit.load());
     if (resource >= abi::kRLimitCount) return fail(Errno::kEINVAL);
-    TRY(set_limit(process(), resource, fresh));
-    return 0;
+    return zero_or_error(set_limit(process(), resource, fresh));
 }
 
 }  // namespace hd::syscall

@@ -80,12 +80,6 @@ Result<u64> sys_newfstatat(DirFd directory, Path path, Out<abi::Stat> result, Fl
     return store_stat(*TRY(inode_at(directory, path, flags)), result);
 }
 
-Result<u64> sys_stat(Path path, Out<abi::Stat> result) { return sys_newfstatat(abi::kAT_FDCWD, path, result, 0); }
-
-Result<u64> sys_lstat(Path path, Out<abi::Stat> result) {
-    return sys_newfstatat(abi::kAT_FDCWD, path, result, abi::kAT_SYMLINK_NOFOLLOW);
-}
-
 Result<u64> sys_fstat(Fd fd, Out<abi::Stat> result) {
     const fs::FileRef file = TRY(process().files->get_any(fd));
     return store_stat(*file->inode, result);
@@ -114,16 +108,10 @@ Result<u64> sys_faccessat2(DirFd directory, Path path, Mode mode, Flags flags) {
     return 0;
 }
 
-Result<u64> sys_faccessat(DirFd directory, Path path, Mode mode) { return sys_faccessat2(directory, path, mode, 0); }
-
-Result<u64> sys_access(Path path, Mode mode) { return sys_faccessat2(abi::kAT_FDCWD, path, mode, 0); }
-
 Result<u64> sys_fchmodat(DirFd directory, Path path, Mode mode) {
     TRY(fs::change_mode(*TRY(inode_at(directory, path, 0)), mode & 07777, me()));
     return 0;
 }
-
-Result<u64> sys_chmod(Path path, Mode mode) { return sys_fchmodat(abi::kAT_FDCWD, path, mode); }
 
 Result<u64> sys_fchmod(Fd fd, Mode mode) {
     TRY(fs::change_mode(*TRY(file_of(fd))->inode, mode & 07777, me()));
@@ -134,12 +122,6 @@ Result<u64> sys_fchownat(DirFd directory, Path path, UInt uid, UInt gid, Flags f
     TRY(check_flags(flags, abi::kAT_SYMLINK_NOFOLLOW | abi::kAT_EMPTY_PATH));
     TRY(fs::change_owner(*TRY(inode_at(directory, path, flags)), uid, gid, me()));
     return 0;
-}
-
-Result<u64> sys_chown(Path path, UInt uid, UInt gid) { return sys_fchownat(abi::kAT_FDCWD, path, uid, gid, 0); }
-
-Result<u64> sys_lchown(Path path, UInt uid, UInt gid) {
-    return sys_fchownat(abi::kAT_FDCWD, path, uid, gid, abi::kAT_SYMLINK_NOFOLLOW);
 }
 
 Result<u64> sys_fchown(Fd fd, UInt uid, UInt gid) {
@@ -222,8 +204,6 @@ Result<u64> sys_mkdirat(DirFd directory, Path path, Mode mode) {
     return 0;
 }
 
-Result<u64> sys_mkdir(Path path, Mode mode) { return sys_mkdirat(abi::kAT_FDCWD, path, mode); }
-
 Result<u64> sys_mknodat(DirFd directory, Path path, Mode mode, Long device) {
     PathArgument buffer;
     const std::string_view name = TRY(buffer.load(path));
@@ -237,8 +217,6 @@ Result<u64> sys_mknodat(DirFd directory, Path path, Mode mode, Long device) {
     return 0;
 }
 
-Result<u64> sys_mknod(Path path, Mode mode, Long device) { return sys_mknodat(abi::kAT_FDCWD, path, mode, device); }
-
 Result<u64> sys_unlinkat(DirFd directory, Path path, Flags flags) {
     TRY(check_flags(flags, abi::kAT_REMOVEDIR));
     PathArgument buffer;
@@ -248,23 +226,11 @@ Result<u64> sys_unlinkat(DirFd directory, Path path, Flags flags) {
     return 0;
 }
 
-Result<u64> sys_unlink(Path path) { return sys_unlinkat(abi::kAT_FDCWD, path, 0); }
-
-Result<u64> sys_rmdir(Path path) { return sys_unlinkat(abi::kAT_FDCWD, path, abi::kAT_REMOVEDIR); }
-
 Result<u64> sys_renameat2(DirFd old_directory, Path old_path, DirFd new_directory, Path new_path, Flags flags) {
     TwoPaths paths;
     TRY(paths.load(old_directory, old_path, new_directory, new_path));
     TRY(fs::rename(paths.old_start, paths.old_path, paths.new_start, paths.new_path, flags));
     return 0;
-}
-
-Result<u64> sys_renameat(DirFd old_directory, Path old_path, DirFd new_directory, Path new_path) {
-    return sys_renameat2(old_directory, old_path, new_directory, new_path, 0);
-}
-
-Result<u64> sys_rename(Path old_path, Path new_path) {
-    return sys_renameat2(abi::kAT_FDCWD, old_path, abi::kAT_FDCWD, new_path, 0);
 }
 
 Result<u64> sys_linkat(DirFd old_directory, Path old_path, DirFd new_directory, Path new_path, Flags flags) {
@@ -276,10 +242,6 @@ Result<u64> sys_linkat(DirFd old_directory, Path old_path, DirFd new_directory, 
     return 0;
 }
 
-Result<u64> sys_link(Path old_path, Path new_path) {
-    return sys_linkat(abi::kAT_FDCWD, old_path, abi::kAT_FDCWD, new_path, 0);
-}
-
 // ---- symbolic links
 
 Result<u64> sys_symlinkat(Path target, DirFd directory, Path path) {
@@ -288,8 +250,6 @@ Result<u64> sys_symlinkat(Path target, DirFd directory, Path path) {
     TRY(fs::make_symlink(paths.new_start, paths.old_path, paths.new_path));
     return 0;
 }
-
-Result<u64> sys_symlink(Path target, Path path) { return sys_symlinkat(target, abi::kAT_FDCWD, path); }
 
 Result<u64> sys_readlinkat(DirFd directory, Path path, Buffer buffer, Size size) {
     if (static_cast<i32>(size) <= 0) return fail(Errno::kEINVAL);
@@ -300,10 +260,6 @@ Result<u64> sys_readlinkat(DirFd directory, Path path, Buffer buffer, Size size)
     const usize length = TRY(inode->read_link({text.get(), std::min<u64>(size, abi::kPATH_MAX)}));
     TRY(mm::copy_to_user(buffer.address, text.get(), length));
     return length;
-}
-
-Result<u64> sys_readlink(Path path, Buffer buffer, Size size) {
-    return sys_readlinkat(abi::kAT_FDCWD, path, buffer, size);
 }
 
 // ---- file systems

@@ -25,21 +25,14 @@ Result<u64> sys_getppid() { return number(current_process().parent_pid()); }
 // ---- creation and programs
 
 Result<u64> sys_clone(Size flags, Address stack, Address parent_tid, Address child_tid, Address tls) {
-    task::CloneRequest request;
-    request.flags = flags & ~abi::kCSIGNAL;
-    request.exit_signal = static_cast<i32>(flags & abi::kCSIGNAL);
-    if (request.exit_signal > abi::kSignalCount) return fail(Errno::kEINVAL);
-    request.stack = stack;
-    request.parent_tid = parent_tid;
-    request.child_tid = child_tid;
-    request.tls = tls;
-    return number(TRY(task::clone(request)));
-}
-
-Result<u64> sys_fork() { return number(TRY(task::clone({.exit_signal = abi::kSIGCHLD}))); }
-
-Result<u64> sys_vfork() {
-    return number(TRY(task::clone({.flags = abi::kCLONE_VM | abi::kCLONE_VFORK, .exit_signal = abi::kSIGCHLD})));
+    const i32 exit_signal = static_cast<i32>(flags & abi::kCSIGNAL);
+    if (exit_signal > abi::kSignalCount) return fail(Errno::kEINVAL);
+    return task::clone({.flags = flags & ~abi::kCSIGNAL,
+                        .exit_signal = exit_signal,
+                        .stack = stack,
+                        .parent_tid = parent_tid,
+                        .child_tid = child_tid,
+                        .tls = tls});
 }
 
 Result<u64> sys_execve(Path path, Address arguments, Address environment) {
@@ -49,8 +42,7 @@ Result<u64> sys_execve(Path path, Address arguments, Address environment) {
     TRY(program.arguments.append_user_array(arguments, limit));
     const u64 taken = program.arguments.size() + program.arguments.count() * sizeof(u64);
     TRY(program.environment.append_user_array(environment, limit - std::min(limit, taken)));
-    TRY(task::exec(walk_start(), program));
-    return 0;
+    return zero_or_error(task::exec(walk_start(), program));
 }
 
 Result<u64> sys_exit(Int status) { task::exit_this_thread(status); }
@@ -73,8 +65,7 @@ Result<u64> sys_get_robust_list(PidArg thread, Out<u64> head, Out<u64> size) {
     if (thread != 0) other = task::find_thread(Pid{thread});
     if (!other) return fail(Errno::kESRCH);
     TRY(size.store(24));
-    TRY(head.store(other->robust_list));
-    return 0;
+    return zero_or_error(head.store(other->robust_list));
 }
 
 // ---- waiting
@@ -115,30 +106,23 @@ Result<u64> sys_waitid(Int kind, PidArg id, Out<abi::SigInfo> info, Flags option
         result.child.status = answer.signal_status();
     }
     // Only what is defined is written (Linux): the first 28 bytes.
-    TRY(mm::copy_to_user(info.address(), &result, 28));
-    return 0;
+    return zero_or_error(mm::copy_to_user(info.address(), &result, 28));
 }
 
 // ---- groups and sessions
 
-Result<u64> sys_setpgid(PidArg pid, PidArg group) {
-    TRY(task::set_process_group(pid, group));
-    return 0;
-}
+Result<u64> sys_setpgid(PidArg pid, PidArg group) { return zero_or_error(task::set_process_group(pid, group)); }
 
-Result<u64> sys_getpgrp() { return number(TRY(task::group_id(0))); }
+Result<u64> sys_getpgid(PidArg pid) { return task::group_id(pid); }
 
-Result<u64> sys_getpgid(PidArg pid) { return number(TRY(task::group_id(pid))); }
+Result<u64> sys_setsid() { return task::new_session(); }
 
-Result<u64> sys_setsid() { return number(TRY(task::new_session())); }
-
-Result<u64> sys_getsid(PidArg pid) { return number(TRY(task::session_id(pid))); }
+Result<u64> sys_getsid(PidArg pid) { return task::session_id(pid); }
 
 // ---- odds and ends
 
 Result<u64> sys_arch_prctl(Int code, Address address) {
-    TRY(arch::arch_prctl(static_cast<u64>(code), address));
-    return 0;
+    return zero_or_error(arch::arch_prctl(static_cast<u64>(code), address));
 }
 
 static Result<u64> set_name(Address from) {
@@ -158,19 +142,19 @@ Result<u64> sys_prctl(Int option, Address argument2, Address argument3, Address 
     const bool rest_is_zero = argument3 == 0 && argument4 == 0 && argument5 == 0;
     switch (option) {
     case abi::kPR_SET_NAME: return set_name(argument2);
-    case abi::kPR_GET_NAME: TRY(mm::copy_to_user(argument2, self.name, sizeof(self.name))); return 0;
+    case abi::kPR_GET_NAME: return zero_or_error(mm::copy_to_user(argument2, self.name, sizeof(self.name)));
     case abi::kPR_SET_PDEATHSIG:
         if (argument2 > abi::kSignalCount) return fail(Errno::kEINVAL);
         process.parent_death_signal = static_cast<int>(argument2);
         return 0;
-    case abi::kPR_GET_PDEATHSIG: TRY(Out<i32>(argument2).store(process.parent_death_signal)); return 0;
+    case abi::kPR_GET_PDEATHSIG: return zero_or_error(Out<i32>(argument2).store(process.parent_death_signal));
     case abi::kPR_SET_DUMPABLE:
         if (argument2 > 1) return fail(Errno::kEINVAL);
         process.dumpable = argument2 != 0;
         return 0;
     case abi::kPR_GET_DUMPABLE: return u64{process.dumpable};
     case abi::kPR_SET_CHILD_SUBREAPER: process.subreaper = argument2 != 0; return 0;
-    case abi::kPR_GET_CHILD_SUBREAPER: TRY(Out<i32>(argument2).store(process.subreaper)); return 0;
+    case abi::kPR_GET_CHILD_SUBREAPER: return zero_or_error(Out<i32>(argument2).store(process.subreaper));
     case abi::kPR_SET_NO_NEW_PRIVS:
         if (argument2 != 1 || !rest_is_zero) return fail(Errno::kEINVAL);
         process.no_new_privileges = true;

@@ -59,8 +59,7 @@ Result<u64> sys_rt_sigsuspend(In<u64> mask, Size mask_size) {
 Result<u64> sys_rt_sigpending(Out<u64> mask, Size mask_size) {
     if (mask_size > sizeof(u64)) return fail(Errno::kEINVAL);
     const u64 pending = task::pending_signals();
-    TRY(mm::copy_to_user(mask.address(), &pending, mask_size));
-    return 0;
+    return zero_or_error(mm::copy_to_user(mask.address(), &pending, mask_size));
 }
 
 Result<u64> sys_rt_sigtimedwait(In<u64> mask, Out<abi::SigInfo> info, In<abi::Timespec> timeout, Size mask_size) {
@@ -82,20 +81,13 @@ Result<u64> sys_sigaltstack(In<abi::StackT> stack, Out<abi::StackT> old_stack) {
 
 // ---- sending
 
-Result<u64> sys_kill(PidArg pid, Signo signal) {
-    TRY(task::kill(pid, signal));
-    return 0;
-}
+Result<u64> sys_kill(PidArg pid, Signo signal) { return zero_or_error(task::kill(pid, signal)); }
 
-Result<u64> sys_tkill(PidArg thread, Signo signal) {
-    TRY(task::kill_thread(0, thread, signal));
-    return 0;
-}
+Result<u64> sys_tkill(PidArg thread, Signo signal) { return zero_or_error(task::kill_thread(0, thread, signal)); }
 
 Result<u64> sys_tgkill(PidArg pid, PidArg thread, Signo signal) {
     if (pid <= 0) return fail(Errno::kEINVAL);
-    TRY(task::kill_thread(pid, thread, signal));
-    return 0;
+    return zero_or_error(task::kill_thread(pid, thread, signal));
 }
 
 static Result<abi::SigInfo> info_from(In<abi::SigInfo> from, Signo signal) {
@@ -105,13 +97,11 @@ static Result<abi::SigInfo> info_from(In<abi::SigInfo> from, Signo signal) {
 }
 
 Result<u64> sys_rt_sigqueueinfo(PidArg pid, Signo signal, In<abi::SigInfo> info) {
-    TRY(task::queue_signal(pid, TRY(info_from(info, signal))));
-    return 0;
+    return zero_or_error(task::queue_signal(pid, TRY(info_from(info, signal))));
 }
 
 Result<u64> sys_rt_tgsigqueueinfo(PidArg pid, PidArg thread, Signo signal, In<abi::SigInfo> info) {
-    TRY(task::queue_thread_signal(pid, thread, TRY(info_from(info, signal))));
-    return 0;
+    return zero_or_error(task::queue_thread_signal(pid, thread, TRY(info_from(info, signal))));
 }
 
 Result<u64> sys_restart_syscall() {

@@ -23,16 +23,12 @@ Result<u64> set_name(Result<> (*set)(std::string_view), Buffer from, Int size) {
     if (size < 0 || static_cast<usize>(size) >= abi::Utsname::kFieldSize) return fail(Errno::kEINVAL);
     char text[abi::Utsname::kFieldSize];
     TRY(mm::copy_from_user(text, from.address, static_cast<usize>(size)));
-    TRY(set({text, static_cast<usize>(size)}));
-    return 0;
+    return zero_or_error(set({text, static_cast<usize>(size)}));
 }
 
 }  // namespace
 
-Result<u64> sys_uname(Out<abi::Utsname> names) {
-    TRY(names.store(core::system_names()));
-    return 0;
-}
+Result<u64> sys_uname(Out<abi::Utsname> names) { return zero_or_error(names.store(core::system_names())); }
 
 Result<u64> sys_sethostname(Buffer name, Int size) { return set_name(core::set_host_name, name, size); }
 
@@ -46,8 +42,7 @@ Result<u64> sys_sysinfo(Out<abi::Sysinfo> info) {
     result.totalram = frames.total * mm::kPageSize;
     result.freeram = (frames.free + frames.cached) * mm::kPageSize;
     result.procs = static_cast<u16>(task::thread_count());
-    TRY(info.store(result));
-    return 0;
+    return zero_or_error(info.store(result));
 }
 
 // The actions that dmesg(1) and syslogd need; the ring is neither cleared nor read destructively (syslog(2)).

@@ -59,8 +59,7 @@ Result<u64> sleep_for(Nanoseconds duration, Out<abi::Timespec> rest) {
 
 Result<u64> sys_clock_gettime(Int clock, Out<abi::Timespec> time) {
     const Nanoseconds now = TRY(read_clock(clock));
-    TRY(time.store(abi::timespec_of(now)));
-    return 0;
+    return zero_or_error(time.store(abi::timespec_of(now)));
 }
 
 Result<u64> sys_clock_getres(Int clock, Out<abi::Timespec> resolution) {
@@ -123,8 +122,7 @@ static Result<Nanoseconds> interval_from(const abi::Timeval& time) {
 
 Result<u64> sys_getitimer(Int which, Out<abi::Itimerval> value) {
     if (which != abi::kITIMER_REAL) return fail(Errno::kEINVAL);
-    TRY(value.store(itimerval_of(task::read_real_timer(process()))));
-    return 0;
+    return zero_or_error(value.store(itimerval_of(task::read_real_timer(process()))));
 }
 
 Result<u64> sys_setitimer(Int which, In<abi::Itimerval> value, Out<abi::Itimerval> old_value) {
@@ -180,8 +178,7 @@ Result<u64> sys_getrusage(Int who, Out<abi::RUsage> result) {
     } else {
         return fail(Errno::kEINVAL);
     }
-    TRY(result.store(rusage_of(usage)));
-    return 0;
+    return zero_or_error(result.store(rusage_of(usage)));
 }
 
 }  // namespace hd::syscall
