@@ -24,8 +24,16 @@ namespace hd::arch {
 
 namespace {
 
+// In the order of sigcontext; TrapFrame has them under the same names.
+// clang-format off
+#define FOR_EACH_REGISTER(X) \
+    X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15) X(rdi) X(rsi) X(rbp) X(rbx) X(rdx) X(rax) X(rcx) X(rsp) X(rip) X(rflags)
+// clang-format on
+
 struct SignalContext {
-    u64 r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
+#define HD_DECLARE(name) u64 name;
+    FOR_EACH_REGISTER(HD_DECLARE)
+#undef HD_DECLARE
     u16 cs, gs, fs, ss;
     u64 error, trap_number, old_mask, cr2;
     u64 fpu_state;
@@ -122,36 +130,16 @@ u64 fpu_bytes() { return g_features.fpu_size + (g_features.xsave ? sizeof kMagic
 
 void fill_registers(SignalContext& to, const TrapFrame& frame, const abi::SigInfo& info) {
     const bool fault = frame.number < vector::kExceptions && !frame.is_system_call();
-    to = {
-        .r8 = frame.r8,
-        .r9 = frame.r9,
-        .r10 = frame.r10,
-        .r11 = frame.r11,
-        .r12 = frame.r12,
-        .r13 = frame.r13,
-        .r14 = frame.r14,
-        .r15 = frame.r15,
-        .rdi = frame.rdi,
-        .rsi = frame.rsi,
-        .rbp = frame.rbp,
-        .rbx = frame.rbx,
-        .rdx = frame.rdx,
-        .rax = frame.rax,
-        .rcx = frame.rcx,
-        .rsp = frame.rsp,
-        .rip = frame.rip,
-        .rflags = frame.rflags,
-        .cs = static_cast<u16>(frame.cs),
-        .gs = 0,
-        .fs = 0,
-        .ss = static_cast<u16>(frame.ss),
-        .error = fault ? frame.error : 0,
-        .trap_number = fault ? frame.number : 0,
-        .old_mask = 0,
-        .cr2 = fault && frame.number == vector::kPageFault ? info.fault.address : 0,
-        .fpu_state = 0,
-        .reserved = {},
-    };
+    to = {};
+#define HD_COPY(name) to.name = frame.name;
+    FOR_EACH_REGISTER(HD_COPY)
+#undef HD_COPY
+    to.cs = static_cast<u16>(frame.cs);
+    to.ss = static_cast<u16>(frame.ss);
+    if (!fault) return;
+    to.error = frame.error;
+    to.trap_number = frame.number;
+    if (frame.number == vector::kPageFault) to.cr2 = info.fault.address;
 }
 
 }  // namespace
@@ -202,30 +190,14 @@ Result<> pop_signal_frame(TrapFrame& frame, u64& mask, abi::StackT& alternate) {
     if (from.cs != USER_CODE_SELECTOR || from.ss != USER_DATA_SELECTOR || from.rip >= kUserEnd.raw)
         return fail(Errno::kEINVAL);
     TRY(read_fpu_state(from.fpu_state));
-    frame = {
-        .r15 = from.r15,
-        .r14 = from.r14,
-        .r13 = from.r13,
-        .r12 = from.r12,
-        .rbp = from.rbp,
-        .rbx = from.rbx,
-        .r11 = from.r11,
-        .r10 = from.r10,
-        .r9 = from.r9,
-        .r8 = from.r8,
-        .rax = from.rax,
-        .rcx = from.rcx,
-        .rdx = from.rdx,
-        .rsi = from.rsi,
-        .rdi = from.rdi,
-        .number = ~u64{0},
-        .error = 0,
-        .rip = from.rip,
-        .cs = USER_CODE_SELECTOR,
-        .rflags = (from.rflags & kFlagsOfProgram) | kFlagInterrupt | 2,
-        .rsp = from.rsp,
-        .ss = USER_DATA_SELECTOR,
-    };
+    frame = {};
+#define HD_COPY(name) frame.name = from.name;
+    FOR_EACH_REGISTER(HD_COPY)
+#undef HD_COPY
+    frame.number = ~u64{0};
+    frame.cs = USER_CODE_SELECTOR;
+    frame.ss = USER_DATA_SELECTOR;
+    frame.rflags = (from.rflags & kFlagsOfProgram) | kFlagInterrupt | 2;
     mask = in.mask;
     alternate = in.stack;
     return {};

@@ -17,10 +17,10 @@ namespace {
 
 constexpr u64 kTop = 0x7fff'ffff'f000;
 
-class Stack final : public StackWriter {
+class Stack {
 public:
     explicit Stack(u64 size) : bytes_(size), base_(kTop - size) {}
-    Result<> write(u64 address, std::span<const u8> bytes) override {
+    Result<> write(u64 address, std::span<const u8> bytes) {
         REQUIRE(address >= base_);
         REQUIRE(address + bytes.size() <= kTop);
         for (usize i = 0; i < bytes.size(); ++i) {
@@ -56,7 +56,10 @@ void check_stack(const std::vector<std::string>& arguments, const std::vector<st
     Stack stack(align_up<u64>(kTop - layout.stack_pointer, 4096));
     const abi::AuxEntry auxiliary[] = {
         {abi::kAT_RANDOM, layout.random}, {abi::kAT_EXECFN, layout.file_name}, {abi::kAT_NULL, 0}};
-    REQUIRE(write_stack(stack, layout, argument_block, environment_block, file_name, "x86_64", random, auxiliary));
+    static Stack* target;
+    target = &stack;
+    const StackWriter write = [](u64 address, std::span<const u8> bytes) { return target->write(address, bytes); };
+    REQUIRE(write_stack(write, layout, argument_block, environment_block, file_name, "x86_64", random, auxiliary));
 
     u64 at = layout.stack_pointer;
     REQUIRE(stack.word(at) == arguments.size());

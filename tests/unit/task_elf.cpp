@@ -12,7 +12,7 @@ using namespace hd::task;
 
 namespace {
 
-constexpr ElfLimits kLimits{.machine = 62, .begin = 0x10000, .end = 0x7fff'ffff'f000, .page_size = 4096};
+constexpr u64 kEnd = 0x7fff'ffff'f000;  // of user space
 
 // A file in the making: header and program headers.
 struct File {
@@ -25,7 +25,7 @@ struct File {
         header.e_ident[abi::kEI_DATA] = abi::kELFDATA2LSB;
         header.e_ident[abi::kEI_VERSION] = abi::kEV_CURRENT;
         header.e_type = type;
-        header.e_machine = kLimits.machine;
+        header.e_machine = 62;
         header.e_version = 1;
         header.e_phoff = sizeof(header);
         header.e_phentsize = sizeof(abi::Elf64ProgramHeader);
@@ -50,9 +50,9 @@ struct File {
     }
     Result<> parse(ElfImage& image) const {
         const auto all = bytes();
-        const ElfTable table = TRY(elf_table(all, kLimits));
+        const ElfTable table = TRY(elf_table(all));
         if (table.offset + table.size > all.size()) return fail(Errno::kENOEXEC);  // the loader reads what is there
-        return parse_elf(all, std::span(all).subspan(table.offset, table.size), kLimits, image);
+        return parse_elf(all, std::span(all).subspan(table.offset, table.size), image);
     }
     bool accepted() const {
         ElfImage image;
@@ -119,7 +119,7 @@ TEST_CASE("malformed ELF files are refused", "[task]") {
     CHECK(refused([](File& f) { f.programs[1].p_offset += 1; }));
     CHECK(refused([](File& f) { f.programs[1].p_offset = ~u64{0} & ~u64{4095}; }));
     CHECK(refused([](File& f) { f.programs[2].p_memsz = ~u64{0}; }));
-    CHECK(refused([](File& f) { f.programs[2].p_memsz = kLimits.end - f.programs[2].p_vaddr; }));
+    CHECK(refused([](File& f) { f.programs[2].p_memsz = kEnd - f.programs[2].p_vaddr; }));
     CHECK(refused([](File& f) { f.programs[0].p_vaddr = 0; }));  // where null pointers point
     CHECK(refused([](File& f) { f.programs[2].p_vaddr = 0xffff'8000'0000'0010; }));
     CHECK(refused([](File& f) { f.programs[1].p_vaddr = 0x400000; }));  // overlaps the first
@@ -136,13 +136,13 @@ TEST_CASE("cut-off ELF files are refused", "[task]") {
     const auto all = File().bytes();
     for (usize size = 0; size < all.size(); ++size) {
         const std::span<const u8> head(all.data(), size);
-        const auto table = elf_table(head, kLimits);
+        const auto table = elf_table(head);
         if (size < sizeof(abi::Elf64Header)) {
             REQUIRE_FALSE(table);
             continue;
         }
         ElfImage image;
-        REQUIRE_FALSE(parse_elf(head, head.subspan(std::min<usize>(table->offset, size)), kLimits, image));
+        REQUIRE_FALSE(parse_elf(head, head.subspan(std::min<usize>(table->offset, size)), image));
     }
 }
 
@@ -155,19 +155,19 @@ TEST_CASE("whatever an ELF file says, an accepted image is inside its limits", "
         auto all = file.bytes();
         for (u64 flips = random() % 4; flips > 0; --flips)
             all[random() % all.size()] ^= static_cast<u8>(1u << random() % 8);
-        const auto table = elf_table(all, kLimits);
+        const auto table = elf_table(all);
         if (!table || table->offset > all.size() || table->size > all.size() - table->offset) continue;
         ElfImage image;
-        if (!parse_elf(all, std::span(all).subspan(table->offset, table->size), kLimits, image)) continue;
+        if (!parse_elf(all, std::span(all).subspan(table->offset, table->size), image)) continue;
         ++accepted;
         u64 last = 0;
         for (const ElfSegment& segment : image.loads()) {
             REQUIRE(segment.address >= last);
             REQUIRE(segment.file_size <= segment.memory_size);
-            REQUIRE(segment.memory_size <= kLimits.end - segment.address);
+            REQUIRE(segment.memory_size <= kEnd - segment.address);
             last = segment.address + segment.memory_size;
         }
-        REQUIRE(last < kLimits.end);
+        REQUIRE(last < kEnd);
         REQUIRE(image.entry >= image.begin());
         REQUIRE(image.entry < image.end());
     }

@@ -12,38 +12,23 @@ namespace hd::task {
 
 namespace {
 
-std::span<const u8> bytes_of(std::string_view text) { return {reinterpret_cast<const u8*>(text.data()), text.size()}; }
+template <class T> std::span<const u8> bytes_of(std::span<const T> items) {
+    return {reinterpret_cast<const u8*>(items.data()), items.size_bytes()};
+}
 
-// Words on their way to the stack, in batches.
-class WordWriter {
-public:
-    WordWriter(StackWriter& writer, u64 address) : writer_(writer), address_(address) {}
-    Result<> put(u64 word) {
-        words_[count_++] = word;
-        return count_ == kBatch ? flush() : Result<>();
-    }
-    Result<> flush() {
-        TRY(writer_.write(address_, {reinterpret_cast<const u8*>(words_), count_ * sizeof(u64)}));
-        address_ += count_ * sizeof(u64);
-        count_ = 0;
-        return {};
-    }
+Result<> put_word(StackWriter write, u64& at, u64 word) {
+    TRY(write(at, bytes_of(std::span<const u64>(&word, 1))));
+    at += sizeof(word);
+    return {};
+}
 
-private:
-    static constexpr usize kBatch = 64;
-    StackWriter& writer_;
-    u64 address_;
-    usize count_ = 0;
-    u64 words_[kBatch];
-};
-
-// The strings themselves at `address`, and a pointer to each.
-Result<> write_strings(StackWriter& writer, WordWriter& words, const StringBlock& block, u64 address) {
+// The strings themselves at `address`, and a pointer to each at `pointers`, which moves on.
+Result<> write_strings(StackWriter write, u64& pointers, const StringBlock& block, u64 address) {
     bool at_start = true;
     const auto write_piece = [&](std::span<const u8> piece) -> Result<> {
-        TRY(writer.write(address, piece));
+        TRY(write(address, piece));
         for (const u8* at = piece.data(); at != piece.data() + piece.size();) {
-            if (at_start) TRY(words.put(address + static_cast<u64>(at - piece.data())));
+            if (at_start) TRY(put_word(write, pointers, address + static_cast<u64>(at - piece.data())));
             const u64 rest = static_cast<u64>(piece.data() + piece.size() - at);
             const auto* const end = static_cast<const u8*>(std::memchr(at, 0, rest));
             at_start = end != nullptr;
@@ -53,7 +38,7 @@ Result<> write_strings(StackWriter& writer, WordWriter& words, const StringBlock
         return {};
     };
     TRY(block.for_each_piece(write_piece));
-    return words.put(0);
+    return put_word(write, pointers, 0);
 }
 
 }  // namespace
@@ -93,7 +78,7 @@ Result<> StringBlock::append_bytes(std::span<const u8> bytes) {
 
 Result<> StringBlock::append(std::string_view text) {
     constexpr u8 kEnd = 0;
-    TRY(append_bytes(bytes_of(text)));
+    TRY(append_bytes(bytes_of(std::span<const char>(text))));
     TRY(append_bytes({&kEnd, 1}));
     ++count_;
     return {};
@@ -161,22 +146,18 @@ StackLayout plan_stack(u64 top, const StringBlock& arguments, const StringBlock&
     return layout;
 }
 
-Result<> write_stack(StackWriter& writer, const StackLayout& layout, const StringBlock& arguments,
+Result<> write_stack(StackWriter write, const StackLayout& layout, const StringBlock& arguments,
                      const StringBlock& environment, std::string_view file_name, std::string_view platform,
                      std::span<const u8, 16> random, std::span<const abi::AuxEntry> auxiliary) {
     // What is not written is zero: the NULs behind the two names, the padding.
-    TRY(writer.write(layout.file_name, bytes_of(file_name)));
-    TRY(writer.write(layout.platform, bytes_of(platform)));
-    TRY(writer.write(layout.random, random));
-    WordWriter words(writer, layout.stack_pointer);
-    TRY(words.put(arguments.count()));
-    TRY(write_strings(writer, words, arguments, layout.arguments));
-    TRY(write_strings(writer, words, environment, layout.environment));
-    for (const abi::AuxEntry& entry : auxiliary) {
-        TRY(words.put(entry.a_type));
-        TRY(words.put(entry.a_val));
-    }
-    return words.flush();
+    TRY(write(layout.file_name, bytes_of(std::span<const char>(file_name))));
+    TRY(write(layout.platform, bytes_of(std::span<const char>(platform))));
+    TRY(write(layout.random, random));
+    u64 at = layout.stack_pointer;
+    TRY(put_word(write, at, arguments.count()));
+    TRY(write_strings(write, at, arguments, layout.arguments));
+    TRY(write_strings(write, at, environment, layout.environment));
+    return write(at, bytes_of(auxiliary));
 }
 
 }  // namespace hd::task

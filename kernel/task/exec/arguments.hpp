@@ -74,14 +74,8 @@ StackLayout plan_stack(u64 top, const StringBlock& arguments, const StringBlock&
                        std::string_view file_name, std::string_view platform, usize aux_entries);
 
 // How the block gets to its place.
-class StackWriter {
-public:
-    virtual Result<> write(u64 address, std::span<const u8> bytes) = 0;
-
-protected:
-    ~StackWriter() = default;
-};
-Result<> write_stack(StackWriter& writer, const StackLayout& layout, const StringBlock& arguments,
+using StackWriter = Result<> (*)(u64 address, std::span<const u8> bytes);
+Result<> write_stack(StackWriter write, const StackLayout& layout, const StringBlock& arguments,
                      const StringBlock& environment, std::string_view file_name, std::string_view platform,
                      std::span<const u8, 16> random, std::span<const abi::AuxEntry> auxiliary);
 

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "arch/user.hpp"
 #include "kernel/abi/fcntl.hpp"
+#include "kernel/mm/vm/address_space.hpp"
 
 namespace hd::task {
 
@@ -22,16 +24,15 @@ template <class T> T read(std::span<const u8> bytes, usize offset) {
 // Is [begin, begin + size) inside [low, high), without wrapping?
 bool inside(u64 begin, u64 size, u64 low, u64 high) { return begin >= low && begin <= high && size <= high - begin; }
 
-Result<> add_segment(ElfImage& image, const abi::Elf64ProgramHeader& header, const ElfLimits& limits) {
+Result<> add_segment(ElfImage& image, const abi::Elf64ProgramHeader& header) {
     if (header.p_memsz == 0) return {};
-    const u64 low = image.position_independent ? 0 : limits.begin;
-    const u64 high = limits.end - limits.page_size;  // so that rounding up to pages stays inside
+    const u64 low = image.position_independent ? 0 : mm::kUserBegin.raw;
+    const u64 high = arch::kUserEnd.raw - mm::kPageSize;  // so that rounding up to pages stays inside
     const u64 previous = image.segment_count == 0 ? low : image.end();
     if (image.segment_count == ElfImage::kMaxSegments || header.p_filesz > header.p_memsz ||
         !inside(header.p_vaddr, header.p_memsz, previous, high) || header.p_offset + header.p_filesz < header.p_offset)
         return fail(Errno::kENOEXEC);
-    if (header.p_filesz != 0 && (header.p_vaddr - header.p_offset) % limits.page_size != 0)
-        return fail(Errno::kENOEXEC);
+    if (header.p_filesz != 0 && (header.p_vaddr - header.p_offset) % mm::kPageSize != 0) return fail(Errno::kENOEXEC);
     image.segments[image.segment_count++] = {.address = header.p_vaddr,
                                              .memory_size = header.p_memsz,
                                              .offset = header.p_offset,
@@ -44,21 +45,22 @@ Result<> add_segment(ElfImage& image, const abi::Elf64ProgramHeader& header, con
 
 }  // namespace
 
-Result<ElfTable> elf_table(std::span<const u8> head, const ElfLimits& limits) {
+Result<ElfTable> elf_table(std::span<const u8> head) {
     if (head.size() < sizeof(abi::Elf64Header)) return fail(Errno::kENOEXEC);
     const auto header = read<abi::Elf64Header>(head, 0);
     if (!std::equal(std::begin(abi::kELFMAG), std::end(abi::kELFMAG), header.e_ident) ||
         header.e_ident[abi::kEI_CLASS] != abi::kELFCLASS64 || header.e_ident[abi::kEI_DATA] != abi::kELFDATA2LSB ||
-        (header.e_type != abi::kET_EXEC && header.e_type != abi::kET_DYN) || header.e_machine != limits.machine ||
-        header.e_phentsize != sizeof(abi::Elf64ProgramHeader) || header.e_phnum == 0 || header.e_phnum > kMaxHeaders)
+        (header.e_type != abi::kET_EXEC && header.e_type != abi::kET_DYN) ||
+        header.e_machine != arch::elf_platform().machine || header.e_phentsize != sizeof(abi::Elf64ProgramHeader) ||
+        header.e_phnum == 0 || header.e_phnum > kMaxHeaders)
         return fail(Errno::kENOEXEC);
     const u64 size = header.e_phnum * sizeof(abi::Elf64ProgramHeader);
     if (header.e_phoff + size < size) return fail(Errno::kENOEXEC);
     return ElfTable{header.e_phoff, size};
 }
 
-Result<> parse_elf(std::span<const u8> head, std::span<const u8> table, const ElfLimits& limits, ElfImage& image) {
-    const ElfTable place = TRY(elf_table(head, limits));
+Result<> parse_elf(std::span<const u8> head, std::span<const u8> table, ElfImage& image) {
+    const ElfTable place = TRY(elf_table(head));
     if (table.size() < place.size) return fail(Errno::kENOEXEC);
     const auto header = read<abi::Elf64Header>(head, 0);
     image = {};
@@ -68,7 +70,7 @@ Result<> parse_elf(std::span<const u8> head, std::span<const u8> table, const El
     for (u16 i = 0; i < header.e_phnum; ++i) {
         const auto program = read<abi::Elf64ProgramHeader>(table, i * sizeof(abi::Elf64ProgramHeader));
         switch (program.p_type) {
-        case abi::kPT_LOAD: TRY(add_segment(image, program, limits)); break;
+        case abi::kPT_LOAD: TRY(add_segment(image, program)); break;
         case abi::kPT_INTERP:
             if (program.p_filesz < 2 || program.p_filesz > abi::kPATH_MAX) return fail(Errno::kENOEXEC);
             image.interpreter_offset = program.p_offset;

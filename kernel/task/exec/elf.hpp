@@ -10,7 +10,7 @@
 
 namespace hd::task {
 
-// A PT_LOAD. Address and file offset agree modulo the page size; address + memory_size does not wrap and lies in the limits.
+// A PT_LOAD. Address and file offset agree modulo the page size; address + memory_size does not wrap and lies in user space.
 struct ElfSegment {
     u64 address, memory_size;
     u64 offset, file_size;  // file_size <= memory_size
@@ -24,7 +24,7 @@ struct ElfImage {
     bool executable_stack;
     u16 header_count;
     u64 entry;
-    u64 header_address;  // where the program headers lie in memory; 0: in no segment
+    u64 header_address;                        // where the program headers lie in memory; 0: in no segment
     u64 interpreter_offset, interpreter_size;  // the dynamic linker's path in the file, with its NUL; size 0: none
     usize segment_count;
     ElfSegment segments[kMaxSegments];  // by address, not overlapping, at least one
@@ -34,22 +34,15 @@ struct ElfImage {
     u64 end() const { return segments[segment_count - 1].address + segments[segment_count - 1].memory_size; }
 };
 
-// What fits the machine and its address space.
-struct ElfLimits {
-    u16 machine;
-    u64 begin, end;  // of user space
-    u64 page_size;
-};
-
 // Where the program headers are in the file: at most 64 of them. `head`: the file's first bytes.
 struct ElfTable {
     u64 offset;
     u64 size;
 };
-Result<ElfTable> elf_table(std::span<const u8> head, const ElfLimits& limits);
+Result<ElfTable> elf_table(std::span<const u8> head);
 
 // `table`: the bytes that elf_table() named. `image` is only valid after success.
-Result<> parse_elf(std::span<const u8> head, std::span<const u8> table, const ElfLimits& limits, ElfImage& image);
+Result<> parse_elf(std::span<const u8> head, std::span<const u8> table, ElfImage& image);
 
 // A script's first line, "#!interpreter [argument]" (execve(2), "Interpreter scripts"). ENOEXEC if `head` does not begin with one that
 // is complete. The views point into `head`.

@@ -18,14 +18,6 @@ namespace {
 constexpr u64 kInitialStack = u64{128} << 10;  // beyond what the arguments take; more comes by page faults
 constexpr usize kAuxEntries = 20;
 
-// Writes to the current address space.
-class UserStackWriter final : public StackWriter {
-public:
-    Result<> write(u64 address, std::span<const u8> bytes) override {
-        return mm::copy_to_user(address, bytes.data(), bytes.size());
-    }
-};
-
 Result<> map_stack(mm::AddressSpace& space, const StackLayout& layout, bool executable) {
     const u64 top = arch::kUserEnd.raw;
     const u64 begin = align_down(layout.stack_pointer, mm::kPageSize) - kInitialStack;
@@ -170,8 +162,10 @@ Result<> start_program(Thread& self, const Executable& executable, const StackLa
     static_assert(std::size(auxiliary) == kAuxEntries);
     u8 random[16];
     arch::hardware_random(random, sizeof(random));
-    UserStackWriter writer;
-    TRY(write_stack(writer, layout, program.arguments, program.environment, program.path, platform.name, random,
+    const StackWriter to_user = [](u64 address, std::span<const u8> bytes) {
+        return mm::copy_to_user(address, bytes.data(), bytes.size());
+    };
+    TRY(write_stack(to_user, layout, program.arguments, program.environment, program.path, platform.name, random,
                     auxiliary));
     arch::init_user_frame(self.frame(), VirtAddr{image.entry + executable.bias}, VirtAddr{layout.stack_pointer});
     return {};

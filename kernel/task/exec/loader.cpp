@@ -18,8 +18,6 @@ constexpr u64 kPieBase = 0x5555'5555'4000;  // where Linux puts position-indepen
 constexpr u32 kMaxScripts = 5;              // what Linux does; execve(2) says four
 constexpr usize kHeadSize = 256;            // Linux: BINPRM_BUF_SIZE
 
-ElfLimits limits() { return {arch::elf_platform().machine, mm::kUserBegin.raw, arch::kUserEnd.raw, mm::kPageSize}; }
-
 // The file's bytes from `offset` on; fewer than asked at its end. EACCES: it has no pages, like a device.
 Result<usize> read_file(fs::Inode& inode, u64 offset, std::span<u8> to) {
     if (offset >= inode.size()) return 0;
@@ -48,13 +46,12 @@ Result<fs::DentryRef> find_file(const fs::WalkStart& start, std::string_view pat
 }
 
 Result<> read_image(fs::Inode& inode, std::span<const u8> head, ElfImage& image) {
-    const ElfTable table = TRY(elf_table(head, limits()));
-    if (table.offset + table.size <= head.size())
-        return parse_elf(head, head.subspan(table.offset, table.size), limits(), image);
+    const ElfTable table = TRY(elf_table(head));
+    if (table.offset + table.size <= head.size()) return parse_elf(head, head.subspan(table.offset, table.size), image);
     const std::unique_ptr<u8[]> bytes(new (std::nothrow) u8[table.size]);
     if (!bytes) return fail(Errno::kENOMEM);
     const usize size = TRY(read_file(inode, table.offset, {bytes.get(), table.size}));
-    return parse_elf(head, {bytes.get(), size}, limits(), image);
+    return parse_elf(head, {bytes.get(), size}, image);
 }
 
 // The dynamic linker that the program asks for must be there (ENOENT, EACCES); running it is not supported.

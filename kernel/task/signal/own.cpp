@@ -147,21 +147,4 @@ void reset_handlers(Process& process) {
     }
 }
 
-SignalMasks signal_masks(const Thread& thread) {
-    const Process& process = thread.process();
-    const SignalGuard guard(process.signal_lock);
-    SignalMasks masks{.pending = thread.pending.set(),
-                      .shared_pending = process.pending.set(),
-                      .blocked = thread.blocked,
-                      .ignored = 0,
-                      .caught = 0,
-                      .queued = thread.pending.queued() + process.pending.queued()};
-    for (int signo = 1; signo <= abi::kSignalCount; ++signo) {
-        const u64 handler = process.actions[signo - 1].handler;
-        if (handler == abi::kSIG_IGN) masks.ignored |= abi::signal_bit(signo);
-        if (handler > abi::kSIG_IGN) masks.caught |= abi::signal_bit(signo);
-    }
-    return masks;
-}
-
 }  // namespace hd::task

@@ -64,13 +64,6 @@ bool ignores_or_blocks(int signo);
 // Handlers back to default, as execve(2) does; ignored signals stay ignored.
 void reset_handlers(Process& process);
 
-// ---- masks for /proc/PID/status. Takes signal_lock.
-struct SignalMasks {
-    u64 pending, shared_pending, blocked, ignored, caught;
-    u64 queued;
-};
-SignalMasks signal_masks(const Thread& thread);
-
 // ---- delivery
 
 // Acts on everything that is pending for the current thread: handlers get their frames on the user's stack, stops sleep here,
