@@ -111,7 +111,12 @@ void RunQueue::drain(Claims claims) {
         if (!affinity_of(thread).has(cpu)) [[unlikely]] {
             const CpuId target = choose_cpu(thread, WakeHint::None);
             if (target != cpu) {
-                deliver(thread, target, WakeHint::None);
+                // The running thread, woken since it became Sleeping in this very section: its registers are still in this
+                // CPU, so it is sent on by finish_switch(). That follows, as the thread is neither runnable nor queued.
+                if (&thread == current.load(std::memory_order_relaxed))
+                    previous_leaves = true;
+                else
+                    deliver(thread, target, WakeHint::None);
                 continue;
             }
         }

@@ -121,6 +121,7 @@ public:
     bool push(Entity& thread);  // onto `pending`; was it empty? Any context, no lock
     // Queues the pending threads. `Compare`: and sees whether one of them should have the CPU rather than the running thread.
     enum class Claims : u8 { Ignore, Compare };
+    // The running thread may be among them: it was about to sleep, is not runnable, and a switch from it must follow.
     void drain(Claims claims) REQUIRES(lock);
     // The direct hand-over of a synchronous wake-up: if nobody waits but one pending thread, takes that one past the queue.
     Entity* take_only_pending() REQUIRES(lock);

@@ -83,8 +83,9 @@ bool wake(Entity& thread, WakeHint hint) {
     }
     core::PreemptGuard guard;
     this_run_queue().wakeups.add();
-    // Still in the CPU that puts it to sleep: that one alone may take it, since it drains its pending list only after its
-    // switch. acquire pairs with the release in finish_switch(): elsewhere the saved registers are seen.
+    // Still in the CPU that puts it to sleep: that one alone may take it. It drains its pending list after its switch, or in
+    // the section of the switch itself, and then it keeps the thread there until the registers are saved (drain()).
+    // acquire pairs with the release in finish_switch(): elsewhere the saved registers are seen.
     const CpuId target = thread.on_cpu.load(std::memory_order_acquire)
                              ? CpuId{thread.cpu.load(std::memory_order_relaxed)}
                              : choose_cpu(thread, hint);

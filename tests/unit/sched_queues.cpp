@@ -116,6 +116,29 @@ TEST_CASE("virtual time follows Linux's weights", "[sched]") {
     CHECK(weighted(thread, milliseconds(3)) == 1'024'000'000);
 }
 
+// It became Sleeping, was woken and forbidden its CPU before the pending list was drained: all in one section of the switch.
+TEST_CASE("a thread whose registers are still in the CPU is not sent to another one", "[sched]") {
+    fake::reset(2);
+    Entity idle[2], thread;
+    for (u32 i = 2; i-- > 0;) {
+        fake::become_cpu(CpuId{i});
+        init_cpu(idle[i]);
+    }
+    RunQueue& queue = run_queue_of(CpuId{0});
+    queue.current = &thread;
+    thread.state = State::Runnable;
+    thread.affinity = CpuMask(2);
+    const arch::IrqState irqs = queue.lock.lock();
+    queue.push(thread);
+    CHECK(queue.take_only_pending() == nullptr);
+    queue.drain(RunQueue::Claims::Ignore);
+    CHECK(queue.previous_leaves);  // finish_switch() sends it
+    CHECK(run_queue_of(CpuId{1}).pending == nullptr);
+    CHECK(queue.waiting == 0);
+    queue.lock.unlock(irqs);
+    for (u32 i = 0; i < 2; ++i) g_scheduling_cpus.remove(CpuId{i});
+}
+
 // Real threads, for ThreadSanitizer: what a waker wrote to a thread before the push is seen by the CPU that drains.
 TEST_CASE("the pending list takes pushes from all sides and loses none", "[sched][threads]") {
     constexpr u32 kPushers = 3, kThreads = 20, kRounds = 200;

@@ -85,6 +85,48 @@ TEST_CASE("a thread runs on CPUs of its affinity only, also when that changes", 
           }) == "");
 }
 
+// The switch that puts it to sleep, the wake-up and the change meet on three CPUs. The simulated machine says so if a thread
+// is switched in that another CPU has not yet left.
+TEST_CASE("a thread whose affinity changes is woken at the same time, and runs on one CPU at a time", "[sched]") {
+    CHECK(simulate(
+              1500,
+              [](Simulation& sim) {
+                  struct Shared {
+                      sync::WaitQueue queue;
+                      std::atomic<int> wanted{0}, seen{0};
+                      std::atomic<bool> stop{false};
+                  };
+                  auto shared = std::make_shared<Shared>();
+                  sched::Entity& victim = sim.spawn([=] {
+                      for (int round = 1; round <= 12; ++round) {
+                          shared->wanted = round;
+                          shared->queue.wait_until("event", [&] { return shared->seen == round; });
+                      }
+                      shared->stop = true;
+                  });
+                  for (u32 waker = 0; waker < 2; ++waker)
+                      sim.spawn(
+                          [=] {
+                              while (!shared->stop) {
+                                  shared->seen = shared->wanted.load();
+                                  shared->queue.wake_one();
+                                  nap(microseconds(1));
+                              }
+                          },
+                          CpuMask::of(CpuId{1 + waker}));
+                  sim.spawn(
+                      [=, &victim] {
+                          for (u32 round = 0; !shared->stop; ++round) {
+                              fake::expect(sched::set_affinity(victim, CpuMask(round % 2 == 0 ? 1 : 8)).has_value(),
+                                           "refused");
+                              if (round % 8 == 7) nap(microseconds(1));
+                          }
+                      },
+                      CpuMask::of(CpuId{2}));
+              },
+              4, 4) == "");
+}
+
 TEST_CASE("a running thread whose affinity forbids its CPU moves at once", "[sched]") {
     CHECK(simulate(
               300,

@@ -206,6 +206,9 @@ void switch_context(Context& from, const Context& to) {
     if (fake::g_explore != nullptr) fake::g_explore(Point::Switch);
     Cpu& cpu = fake::this_cpu();
     fake::Fiber& self = *cpu.running;
+    for (const Cpu& other : fake::g_cpus)
+        if (reinterpret_cast<u64>(other.running) == to.stack_pointer && fake::g_on_panic != nullptr)
+            fake::g_on_panic("a thread is switched in that still runs on another CPU");
     from.stack_pointer = reinterpret_cast<u64>(&self);
     cpu.running = reinterpret_cast<fake::Fiber*>(to.stack_pointer);
     cpu.running->switch_from(self, true);
