@@ -83,6 +83,16 @@ Result<> set_policy(Entity& thread, Policy policy, u8 realtime_priority) {
     return {};
 }
 
+// What the thread used since its last tick is not in run_time yet if it runs, so it is accounted first.
+Nanoseconds cpu_time(const Entity& thread) NO_THREAD_SAFETY_ANALYSIS {
+    core::IrqGuard irqs_off;
+    RunQueue& queue = lock_queue_of(thread);
+    if (queue.current.load(std::memory_order_relaxed) == &thread) queue.account(time::now());
+    const Nanoseconds used = thread.run_time;
+    queue.lock.unlock_irqs_off();
+    return used;
+}
+
 Nanoseconds round_robin_interval() { return kRoundRobinSlice; }
 
 // Wherever the thread is, it ends up on a CPU of the mask:

@@ -65,6 +65,8 @@ void set_nice(Entity& thread, i8 nice);  // -20 to 19
 // sched_setscheduler(2); EINVAL for a priority that does not fit the policy.
 Result<> set_policy(Entity& thread, Policy policy, u8 realtime_priority);
 Nanoseconds round_robin_interval();
+// The time that the thread has spent on CPUs so far. Takes a run queue's lock.
+Nanoseconds cpu_time(const Entity& thread);
 
 // exec: the running thread's user space becomes `space` (nullptr: none, the thread is about to end). Task context.
 void switch_user_space(UserSpace* space);

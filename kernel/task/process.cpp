@@ -49,11 +49,7 @@ void Usage::add(const Usage& other) {
     max_resident_pages = std::max(max_resident_pages, other.max_resident_pages);
 }
 
-Nanoseconds cpu_time_of(const Thread& thread) {
-    // relaxed: a thread that is being switched right now may be counted up to then or up to now.
-    if (thread.state.load(std::memory_order_relaxed) != sched::State::Running) return thread.run_time;
-    return thread.run_time + (time::now() - thread.slice_start);
-}
+Nanoseconds cpu_time_of(const Thread& thread) { return sched::cpu_time(thread); }
 
 // The sum is exact; how it splits into user and system is what the ticks sampled (as Linux: cputime_adjust()).
 Usage usage_of(const Thread& thread) {

@@ -120,6 +120,26 @@ TEST_CASE("a sleeper wakes while everyone else spins") {
     for (const pid_t pid : spinners) wait_status(pid);
 }
 
+TEST_CASE("a process is charged for the time that passes, and not twice") {
+    const auto cpu_time = [] {
+        timespec time{};
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+        return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+    };
+    const auto busy_for = [](long long duration) {
+        const long long begin = now_ns();
+        while (now_ns() - begin < duration) continue;
+    };
+    // Many ticks in one turn on the CPU: nothing makes this process sleep.
+    const long long begin = now_ns(), before = cpu_time();
+    for (int i = 0; i < 10; ++i) {
+        busy_for(35'000'000);
+        const long long used = cpu_time() - before;
+        CHECK(used > 0);
+        CHECK(used <= (now_ns() - begin) / 100 * 101);  // two clocks, of which the host may slew one
+    }
+}
+
 TEST_CASE("floating point and vectors belong to each process") {
     std::vector<pid_t> children;
     for (int child = 0; child < 8; ++child)
