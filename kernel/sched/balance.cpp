@@ -58,7 +58,7 @@ template <class Change> void change_parameters(Entity& thread, Change change) NO
     const bool runs = queue.current.load(std::memory_order_relaxed) == &thread;
     const bool was_queued = queue.holds(thread);
     if (was_queued) queue.dequeue(thread);
-    if (runs) queue.account(std::max(time::now(), queue.clock));
+    if (runs) queue.account(time::now());
     change();
     if (was_queued) queue.enqueue(thread);
     if (runs) thread.queue_slot = realtime_slot(thread);

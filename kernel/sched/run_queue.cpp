@@ -186,8 +186,9 @@ Entity* RunQueue::take_first() {
 
 void RunQueue::account(Nanoseconds now) {
     Entity& running = *current.load(std::memory_order_relaxed);
-    const Nanoseconds passed = now - clock;
-    clock = now;
+    // `clock` may have been set on another CPU, whose cycle counter may be a little ahead of this one's.
+    const Nanoseconds passed = std::max(now - clock, Nanoseconds{});
+    clock += passed;
     running.run_time += passed;
     if (&running == &idle) return;
     const bool is_fair = running.queue_slot == 0;

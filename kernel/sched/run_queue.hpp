@@ -132,7 +132,7 @@ public:
     }
     Entity* take_first() REQUIRES(lock);                                 // nullptr: nobody waits
     template <class Wanted> Entity* find(Wanted wanted) REQUIRES(lock);  // the first in order of class that is wanted
-    void account(Nanoseconds now) REQUIRES(lock);
+    void account(Nanoseconds now) REQUIRES(lock);                        // the running thread's time up to `now`
     void update_tick(Nanoseconds now) REQUIRES(lock);
     bool slice_is_over(Nanoseconds now) const REQUIRES(lock);
     u64 fair_minimum() const NO_THREAD_SAFETY_ANALYSIS { return fair.minimum(); }  // atomic

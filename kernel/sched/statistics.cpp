@@ -52,7 +52,7 @@ void load_averages(u64 (&averages)[3]) {
 CpuStatistics statistics(CpuId cpu) {
     RunQueue& queue = run_queue_of(cpu);
     core::LockGuard<core::IrqSpinlock> lock(queue.lock);
-    queue.account(std::max(queue.clock, time::now()));  // of a CPU that idles the last switch may be long ago
+    queue.account(time::now());  // of a CPU that idles the last switch may be long ago
     return {.user_ticks = queue.user_ticks.get(),
             .nice_ticks = queue.nice_ticks.get(),
             .system_ticks = queue.system_ticks.get(),

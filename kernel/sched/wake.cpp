@@ -104,7 +104,7 @@ void start(Entity& thread) {
     {
         // It begins where its creator stands: to create threads is no way to get more than one's share.
         core::LockGuard<core::IrqSpinlock> lock(queue.lock);
-        queue.account(std::max(queue.clock, thread.start_time));
+        queue.account(thread.start_time);
         thread.virtual_runtime = std::max(queue.fair.minimum(), current().virtual_runtime);
     }
     // Beside its creator, which as a rule will wait for it. A second one that waits there already is a sign of the opposite.
