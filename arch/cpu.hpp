@@ -36,8 +36,7 @@ void early_write(std::string_view text, EarlyOutput where);
 // Inter-processor interrupts. They arrive as upcalls (arch/upcalls.hpp). Any context with preemption off.
 enum class Ipi : u8 { Reschedule, CallFunction };
 void send_ipi(CpuId cpu, Ipi kind);
-// A non-maskable one to every other CPU, or to one: for panics and stuck CPUs. Arrives as upcall on_nmi().
-void send_nmi_to_others();
+// A non-maskable one, for panics. The CPU must be online: before, it has no way to take one. Arrives as upcall on_nmi().
 void send_nmi(CpuId cpu);
 
 // Starts the CPUs other than the boot CPU, one after the other; each calls upcall::on_ap_started(). A CPU that does not

@@ -39,7 +39,7 @@ constexpr u32 kSoftwareEnable = 1 << 8;
 constexpr u32 kDivideBy1 = 0xb;
 // Interrupt command (SDM 3A, figure 11-12).
 constexpr u32 kDeliverNmi = 4 << 8, kDeliverInit = 5 << 8, kDeliverStartup = 6 << 8, kPending = 1 << 12,
-              kAssert = 1 << 14, kAllButSelf = 3 << 18;
+              kAssert = 1 << 14;
 
 constinit volatile u32* g_registers = nullptr;
 
@@ -104,11 +104,6 @@ void send_ipi(CpuId cpu, Ipi kind) {
 }
 
 void send_nmi(CpuId cpu) { send(g_acpi.apic_ids[cpu.raw], kDeliverNmi); }
-
-void send_nmi_to_others() {
-    if (g_registers == nullptr) return;  // too early for others
-    send(0, kDeliverNmi | kAllButSelf);
-}
 
 void init_interrupts() {
     // First, while the local APIC still listens to them: a timer tick that waits there from the firmware's time is

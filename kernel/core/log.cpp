@@ -83,6 +83,17 @@ usize read_tail(std::span<char> buffer) {
     return length;
 }
 
+void write_tail(TextSink& out, usize most) NO_THREAD_SAFETY_ANALYSIS {
+    const usize stored = std::min<u64>(g_written, kRingSize), length = std::min(stored, most);
+    const usize begin = (g_written - length) % kRingSize;
+    const std::string_view ring(g_ring.data(), kRingSize);
+    const std::string_view first = ring.substr(begin, length);
+    // From the beginning of a line on, as far as the older part of the ring has one.
+    const usize cut = length < stored ? first.find('\n') + 1 : 0;
+    out.put(first.substr(cut));
+    out.put(ring.substr(0, length - first.size()));
+}
+
 void UnlockedSink::put(std::string_view text) NO_THREAD_SAFETY_ANALYSIS {
     arch::early_write(text, arch::EarlyOutput::Serial);
     for (const Sink sink : g_sinks)  // in a panic they take no locks, either

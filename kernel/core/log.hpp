@@ -40,9 +40,11 @@ void add_sink(Sink sink);
 // The serial console's driver takes over from the early polled output (both write the same line).
 void set_serial_sink(Sink sink);
 
-// Copies the newest part of the log that fits. Returns its length. For syslog(2) and panics.
+// Copies the newest part of the log that fits. Returns its length. For syslog(2).
 usize read_tail(std::span<char> buffer);
 usize size();  // bytes in the ring
+// The last lines, at most so many bytes, without the lock and without a copy: for panics, when its holder may be stopped.
+void write_tail(TextSink& out, usize most);
 
 // The next character's consumer: for reports that must come out while the log's lock may be held by a stopped CPU.
 class UnlockedSink final : public TextSink {

@@ -10,7 +10,8 @@ struct TrapFrame;
 namespace hd::core {
 
 // Prints the report - sentence, registers if `frame` is given, backtraces of this CPU and of the others, the running
-// threads, held locks, last log lines - and halts with ExitStatus::Panic. Any context, NMI included.
+// threads, held locks, last log lines - and halts with ExitStatus::Panic. Any context, NMI included. The other CPUs stop first; one
+// that panics at the same time gives its sentence in its own part of the report.
 [[noreturn]] void panic_with(const arch::TrapFrame* frame, std::string_view format,
                              std::span<const hd::detail::FormatArgument> arguments);
 
@@ -31,6 +32,12 @@ template <class... Arguments>
 }
 
 [[noreturn]] void assertion_failed(const char* condition, const char* sentence, const char* file, int line);
+
+// What the report says of the thread that a CPU runs; kernel/sched has it. Any context.
+void describe_running_thread(TextSink& sink, CpuId cpu);
+
+// An NMI during a panic: this CPU writes its part of the report and stops. Returns at once if it is about that already.
+void panic_stop_this_cpu(const arch::TrapFrame& frame);
 
 // Is a panic under way? Then whoever would wait for another CPU must not.
 bool panicking();

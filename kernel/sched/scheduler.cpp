@@ -8,7 +8,7 @@
 // The count of the context ladder is 1 from lock to unlock, which lie in different threads: it belongs to the CPU.
 #include "arch/paging.hpp"
 #include "kernel/core/call_function.hpp"
-#include "kernel/core/panic_hooks.hpp"
+#include "kernel/core/panic.hpp"
 #include "kernel/sched/run_queue.hpp"
 
 namespace hd::sched {

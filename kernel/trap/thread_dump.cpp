@@ -6,7 +6,7 @@
 #include "arch/cpu.hpp"
 #include "arch/report.hpp"
 #include "kernel/core/log.hpp"
-#include "kernel/core/panic_hooks.hpp"
+#include "kernel/core/panic.hpp"
 #include "kernel/core/percpu.hpp"
 #include "kernel/core/symbols.hpp"
 #include "kernel/task/process.hpp"

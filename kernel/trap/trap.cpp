@@ -10,7 +10,7 @@
 #include "kernel/core/context.hpp"
 #include "kernel/core/irq.hpp"
 #include "kernel/core/log.hpp"
-#include "kernel/core/panic_hooks.hpp"
+#include "kernel/core/panic.hpp"
 #include "kernel/core/percpu.hpp"
 #include "kernel/mm/slab/vmap.hpp"
 #include "kernel/mm/vm/address_space.hpp"
@@ -141,8 +141,10 @@ void on_irq_exit() {
 
 void on_nmi(arch::TrapFrame& frame) {
     arch::local_add<&arch::CpuLocal::preempt_count>(core::kNmiUnit);
-    if (core::panicking()) core::panic_stop_this_cpu(frame);
-    trap::dump_threads(frame);  // somebody outside wants to know where everybody stands
+    if (core::panicking())
+        core::panic_stop_this_cpu(frame);
+    else
+        trap::dump_threads(frame);  // somebody outside wants to know where everybody stands
     arch::local_add<&arch::CpuLocal::preempt_count>(-core::kNmiUnit);
 }
 

@@ -162,7 +162,6 @@ void send_ipi(CpuId cpu, Ipi kind) {
     point(Point::Ipi);
 }
 
-void send_nmi_to_others() {}
 void send_nmi(CpuId) {}
 u32 start_other_cpus() { return fake::g_cpu_count; }
 u32 listed_cpus() { return fake::g_cpu_count; }
@@ -206,10 +205,10 @@ void switch_context(Context& from, const Context& to) {
     if (fake::g_explore != nullptr) fake::g_explore(Point::Switch);
     Cpu& cpu = fake::this_cpu();
     fake::Fiber& self = *cpu.running;
+    from.stack_pointer = reinterpret_cast<u64>(&self);
     for (const Cpu& other : fake::g_cpus)
         if (reinterpret_cast<u64>(other.running) == to.stack_pointer && fake::g_on_panic != nullptr)
             fake::g_on_panic("a thread is switched in that still runs on another CPU");
-    from.stack_pointer = reinterpret_cast<u64>(&self);
     cpu.running = reinterpret_cast<fake::Fiber*>(to.stack_pointer);
     cpu.running->switch_from(self, true);
 }
