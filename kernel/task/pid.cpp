@@ -2,6 +2,7 @@
 // The table of process numbers: kernel/task/pid.hpp.
 #include "kernel/task/pid.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
@@ -52,6 +53,7 @@ PidLink* PidTable::find(i32 number, PidKind kind) {
 }
 
 PidLink* PidTable::find_from(i32 from, PidKind kind) {
+    from = std::max(from, 0);
     for (i32 base = from & ~63; base < kLimit; base += 64) {
         u64 used = used_[base / 64];
         if (base < from) used &= ~((u64{1} << (from - base)) - 1);

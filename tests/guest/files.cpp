@@ -5,8 +5,10 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <set>
@@ -331,4 +333,39 @@ TEST_CASE("times of a file") {
     CHECK(after.st_mtim.tv_sec == 2000);
     CHECK(after.st_mtim.tv_nsec == 6);
     close(fd);
+}
+
+TEST_CASE("a folder read from a position that nobody gave out") {
+    constexpr long kNasty[] = {1,
+                               2,
+                               3,
+                               255,
+                               256,
+                               257,
+                               33'024,
+                               INT_MAX - 1,
+                               INT_MAX,
+                               1L << 31,
+                               (1L << 31) + 300,
+                               UINT_MAX,
+                               1L << 32,
+                               (1L << 32) + 2,
+                               1L << 62,
+                               LONG_MAX - 1,
+                               LONG_MAX};
+    for (const char* path : {"/proc", "/proc/self", "/proc/self/fd", "/proc/self/task", "/proc/sys", "/dev", "/tmp"}) {
+        const int folder = open(path, O_RDONLY | O_DIRECTORY);
+        REQUIRE(folder >= 0);
+        char records[32768];
+        for (const long position : kNasty) {
+            if (lseek(folder, position, SEEK_SET) < 0) continue;  // a file system may refuse
+            for (int i = 0; i < 100 && syscall(SYS_getdents64, folder, records, sizeof records) > 0; ++i) continue;
+        }
+        REQUIRE(lseek(folder, 0, SEEK_SET) == 0);
+        CHECK(syscall(SYS_getdents64, folder, records, sizeof records) > 0);
+        // Behind the largest number there is nothing, and the numbers do not start again.
+        if (std::strncmp(path, "/proc", 5) == 0 && lseek(folder, LONG_MAX, SEEK_SET) >= 0)
+            CHECK(syscall(SYS_getdents64, folder, records, sizeof records) <= 0);
+        close(folder);
+    }
 }

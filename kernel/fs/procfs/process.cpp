@@ -206,7 +206,9 @@ public:
 protected:
     // A directory of numbers: `next` gives the lowest one from the given on, or a negative one.
     template <class Next> Result<> read_numbers(u64 position, DirentSink& sink, InodeKind kind_of_entries, Next next) {
-        for (int entry; (entry = next(static_cast<int>(position - 2))) >= 0;) {
+        while (position - 2 <= INT32_MAX) {  // lseek(2) takes any position
+            const int entry = next(static_cast<int>(position - 2));
+            if (entry < 0) break;
             char digits[16];
             BufferSink name(digits);
             format_to(name, "{}", entry);

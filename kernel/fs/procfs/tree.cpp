@@ -103,7 +103,8 @@ public:
             if (!read_nodes(position, sink)) return {};
             position = kFirstProcess;
         }
-        for (;;) {
+        // lseek(2) takes any position: behind the last number there is nobody.
+        while (position - kFirstProcess < task::PidTable::kLimit) {
             const auto process = task::next_process(Pid{static_cast<i32>(position - kFirstProcess)});
             if (!process) return {};
             const u64 pid = static_cast<u64>(process->pid());
@@ -111,8 +112,9 @@ public:
             BufferSink name(digits);
             format_to(name, "{}", pid);
             position = kFirstProcess + pid + 1;
-            if (!sink.entry(name.view(), pid << 32, InodeKind::Directory, position)) return {};
+            if (!sink.entry(name.view(), pid << 32, InodeKind::Directory, position)) break;
         }
+        return {};
     }
 };
 
