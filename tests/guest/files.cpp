@@ -11,6 +11,7 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <set>
 #include <string>
 
@@ -368,4 +369,29 @@ TEST_CASE("a folder read from a position that nobody gave out") {
             CHECK(syscall(SYS_getdents64, folder, records, sizeof records) <= 0);
         close(folder);
     }
+}
+
+TEST_CASE("files that say something of the kernel refuse to be written, or take it") {
+    for (const char* path : {"/proc/uptime", "/proc/version", "/proc/meminfo", "/proc/stat"}) {
+        const int fd = open(path, O_WRONLY);
+        if (fd < 0) continue;  // not root
+        CHECK(fails(write(fd, "x", 1), EIO));
+        close(fd);
+    }
+    if (access("/proc/heddle", F_OK) != 0) return;  // elsewhere a file may have an effect that nobody wants
+    using std::filesystem::recursive_directory_iterator;
+    std::error_code gone;
+    for (recursive_directory_iterator at("/proc", gone), end; at != end; at.increment(gone)) {
+        if (!std::filesystem::is_regular_file(at->symlink_status(gone)) || at->path() == "/proc/sysrq-trigger")
+            continue;
+        char text[200] = "";
+        const int reader = open(at->path().c_str(), O_RDONLY);
+        const ssize_t length = reader >= 0 ? read(reader, text, sizeof text) : 0;
+        close(reader);
+        const int writer = open(at->path().c_str(), O_WRONLY);
+        if (writer < 0) continue;
+        (void)!write(writer, text, length > 0 ? static_cast<std::size_t>(length) : 0);  // what it said: no change
+        close(writer);
+    }
+    CHECK(access("/proc/self/stat", R_OK) == 0);
 }

@@ -22,7 +22,9 @@ class NodeFile final : public GeneratedInode {
 public:
     NodeFile(FileSystem& owner, const Node& node) : GeneratedInode(owner, node.mode, number_of(node)), node_(node) {}
     Result<> generate(TextSink& sink) override { return node_.generate(sink), Result<>{}; }
-    Result<> store(std::string_view text) override { return node_.store(text); }
+    Result<> store(std::string_view text) override {
+        return node_.store != nullptr ? node_.store(text) : fail(Errno::kEIO);  // root may open all files for writing
+    }
 
 private:
     const Node& node_;
