@@ -94,16 +94,19 @@ void PipeInode::detach(u32 flags) {
 
 Result<fs::FileRef> PipeInode::open(fs::DentryRef dentry, u32 flags) {
     const bool reader = reads(flags), writer = writes(flags);
+    // A pipe without a name, opened again through /proc/PID/fd/N: both ends have been there, and whoever left is gone for
+    // good. So nobody is waited for, and the new end finds end of file or EPIPE (Linux: fifo_open()).
+    const bool anonymous = &file_system == &*g_pipe_system;
     RefPtr<PipeFile> file = TRY(mm::make_ref<PipeFile>(RefPtr<PipeInode>(this), std::move(dentry), flags));
     sync::MutexGuard guard(lock);
-    if ((flags & abi::kO_NONBLOCK) != 0) {
+    if (!anonymous && (flags & abi::kO_NONBLOCK) != 0) {
         if (!reader && readers_ == 0) return fail(Errno::kENXIO);
         if (!writer && writers_ == 0) file->known_opens = writer_opens_;
     }
     attach(flags);
     file->attached = true;
     open_queue_.wake_all();
-    if ((reader && writer) || (flags & abi::kO_NONBLOCK) != 0) return file;
+    if (anonymous || (reader && writer) || (flags & abi::kO_NONBLOCK) != 0) return file;
     // The other side may have come and gone by the time this thread runs: it met us all the same.
     const u64& opens = reader ? writer_opens_ : reader_opens_;
     const u64 before = opens;

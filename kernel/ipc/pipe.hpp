@@ -21,7 +21,7 @@ public:
     ~PipeInode() override;
 
     // fifo(7): waits for the other side, but for O_RDWR. ENXIO with O_WRONLY | O_NONBLOCK and no reader. Also how
-    // /proc/PID/fd/N reopens a pipe.
+    // /proc/PID/fd/N reopens a pipe without a name, which never waits and never fails so.
     Result<fs::FileRef> open(fs::DentryRef dentry, u32 flags) override;
 
     // For PipeFile.

@@ -395,3 +395,20 @@ TEST_CASE("files that say something of the kernel refuse to be written, or take 
     }
     CHECK(access("/proc/self/stat", R_OK) == 0);
 }
+
+TEST_CASE("a pipe opened again through its descriptor waits for nobody") {
+    Pipe pipe;
+    REQUIRE(write(pipe.writer(), "hi", 2) == 2);
+    pipe.close_writer();
+    alarm(10);
+    const int again = open(("/proc/self/fd/" + std::to_string(pipe.reader())).c_str(), O_RDONLY);
+    REQUIRE(again >= 0);
+    char text[8];
+    CHECK(read(again, text, sizeof text) == 2);
+    CHECK(read(again, text, sizeof text) == 0);
+    const int writer = open(("/proc/self/fd/" + std::to_string(again)).c_str(), O_WRONLY | O_NONBLOCK);
+    CHECK(writer >= 0);
+    alarm(0);
+    close(again);
+    close(writer);
+}

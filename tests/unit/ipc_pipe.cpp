@@ -91,6 +91,20 @@ TEST_CASE("FIFOs open as fifo(7) says", "[ipc][fifo]") {
     auto again = pipe.reader->inode->open(nullptr, abi::kO_WRONLY).value();
     CHECK(write_text(*again, "through").value() == 7);
     CHECK(read_text(*pipe.reader, 10).value() == "through");
+
+    // The other side has left: nobody is waited for, whatever the mode.
+    again = nullptr;
+    CHECK(write_text(*pipe.writer, "left").value() == 4);
+    pipe.writer = nullptr;
+    again = pipe.reader->inode->open(nullptr, abi::kO_RDONLY).value();
+    CHECK(again->poll(nullptr) == (fs::kPOLLIN | fs::kPOLLHUP));
+    CHECK(read_text(*again, 10).value() == "left");
+    CHECK(read_text(*again, 10).value().empty());
+    const fs::InodeRef alone = make_pipe(0, kRootUser).value().reader->inode;
+    for (const u32 mode : {abi::kO_WRONLY, abi::kO_WRONLY | abi::kO_NONBLOCK}) {
+        again = alone->open(nullptr, mode).value();
+        CHECK(error_of(write_text(*again, "x")) == kEPIPE);
+    }
 }
 
 namespace {
