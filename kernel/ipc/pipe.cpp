@@ -41,7 +41,6 @@ public:
     Result<u64> read_at(IoBuffer& buffer, u64) override { return pipe_.read(buffer, nonblocking()); }
     Result<u64> write_at(IoBuffer& buffer, u64, bool) override { return pipe_.write(buffer, nonblocking()); }
     bool seekable() const override { return false; }
-    Result<u64> seek(i64, int) override { return fail(Errno::kESPIPE); }
     Result<u64> ioctl(u32 request, u64 argument) override {
         if (request != kFIONREAD) return fail(Errno::kENOTTY);
         TRY(mm::UserPtr<i32>(argument).store(static_cast<i32>(pipe_.bytes_waiting())));

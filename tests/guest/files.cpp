@@ -412,3 +412,16 @@ TEST_CASE("a pipe opened again through its descriptor waits for nobody") {
     close(again);
     close(writer);
 }
+
+TEST_CASE("what has no positions cannot seek") {
+    Pipe pipe;
+    int terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+    if (terminal < 0) terminal = open("/dev/console", O_RDWR | O_NOCTTY);
+    REQUIRE(terminal >= 0);
+    char byte;
+    for (const int fd : {pipe.reader(), pipe.writer(), terminal}) {
+        CHECK(fails(lseek(fd, 0, SEEK_CUR), ESPIPE));
+        CHECK(fails(pread(fd, &byte, 1, 0), ESPIPE));
+    }
+    close(terminal);
+}

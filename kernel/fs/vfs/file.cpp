@@ -134,6 +134,7 @@ Result<u64> seek_target(u64 position, u64 size, i64 offset, int whence) {
 }
 
 Result<u64> File::seek(i64 offset, int whence) {
+    if (!seekable()) return fail(Errno::kESPIPE);
     sync::MutexGuard guard(position_lock);
     position = TRY(seek_target(position, inode->size(), offset, whence));
     return position;
