@@ -2,8 +2,6 @@
 // See wait_queue.hpp.
 #include "kernel/sync/wait_queue.hpp"
 
-#include <algorithm>
-
 namespace hd::sync {
 
 constinit InterruptPending g_interrupt_pending = [](sched::Entity&) { return false; };
@@ -133,9 +131,9 @@ WaitResult sleep_until(Taken taken, sched::SleepKind kind, const char* channel, 
 
 }  // namespace
 
-WaitResult sleep_on(std::span<const WaitNode> nodes, sched::SleepKind kind, const char* channel, Nanoseconds deadline) {
-    const auto taken = [nodes] { return !std::ranges::all_of(nodes, &WaitNode::queued); };
-    return sleep_until(taken, kind, channel, deadline);
+WaitResult sleep_on(bool (*taken)(const void* waiter), const void* waiter, sched::SleepKind kind, const char* channel,
+                    Nanoseconds deadline) {
+    return sleep_until([=] { return taken(waiter); }, kind, channel, deadline);
 }
 
 WaitResult sleep_on(const WaitNode& node, sched::SleepKind kind, const char* channel, Nanoseconds deadline) {

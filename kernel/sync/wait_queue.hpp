@@ -33,7 +33,6 @@
 #pragma once
 #include <boost/intrusive/circular_list_algorithms.hpp>
 #include <boost/intrusive/detail/list_node.hpp>
-#include <span>
 
 #include "kernel/core/spinlock.hpp"
 #include "kernel/sched/scheduler.hpp"
@@ -129,7 +128,7 @@ public:
     bool has_waiters() const { return waiters_.load(std::memory_order_relaxed) != 0; }  // a hint
 
     // The pieces, for the other primitives here, which decide and queue in one critical section, and for poll(2), which
-    // waits on many queues with one node on each: announce all, look, sleep_on(nodes), retract all.
+    // waits on many queues with one node on each: announce all, look, sleep_on(), retract all.
     core::IrqSpinlock& lock() RETURN_CAPABILITY(lock_) { return lock_; }
     void announce(WaitNode& node) EXCLUDES(lock_);
     void announce_locked(WaitNode& node) REQUIRES(lock_);
@@ -163,12 +162,14 @@ private:
         GUARDED_BY(lock_){};  // oldest first; all zero until the first use, so that globals are constants
 };
 
-// Sleeps until one of the nodes was taken off its queue, or (Interruptible only) a signal is pending, or the deadline has
-// passed. Ready: one was taken off. Task context, no lock held. The nodes have been announced.
-WaitResult sleep_on(std::span<const WaitNode> nodes, sched::SleepKind kind, const char* channel,
-                    Nanoseconds deadline = Nanoseconds::max());
+// Sleeps until the node was taken off its queue, or (Interruptible only) a signal is pending, or the deadline has passed.
+// Ready: it was taken off. Task context, no lock held. The node has been announced.
 WaitResult sleep_on(const WaitNode& node, sched::SleepKind kind, const char* channel,
                     Nanoseconds deadline = Nanoseconds::max());
+
+// The same for a waiter with many nodes, wherever it keeps them: `taken` says whether one of them is no longer queued.
+WaitResult sleep_on(bool (*taken)(const void* waiter), const void* waiter, sched::SleepKind kind, const char* channel,
+                    Nanoseconds deadline);
 
 template <class Lock, class Predicate>
 WaitResult WaitQueue::wait(const char* channel, Lock& lock, Predicate& predicate, sched::SleepKind kind,

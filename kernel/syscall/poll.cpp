@@ -17,8 +17,8 @@ namespace {
 struct Watched {
     fs::FileRef file;
     Fd fd = -1;
-    u32 events = 0;  // what is wanted
-    u32 found = 0;
+    u16 events = 0;  // what is wanted
+    u16 found = 0;
 };
 
 // An array on the heap, of a size that the program chose.
@@ -33,45 +33,62 @@ template <class T> struct Array {
     std::span<T> all() const { return {items.get(), size}; }
 };
 
-// The wait nodes of one sleep. Files have at most kQueues queues each.
+// The wait nodes of one sleep, one for each queue that a file adds. The first few are here; more come in chunks, so that
+// their number is limited by memory only, and are kept until the wait is over.
 class Waiter final : public fs::PollTable {
 public:
-    static constexpr usize kQueues = 2;
-
-    ~Waiter() { clear(); }
-    Result<> reserve(usize files) {
-        capacity_ = std::max<usize>(files, 1) * kQueues;
-        slots_.reset(new (std::nothrow) Slot[capacity_]);
-        queues_.reset(new (std::nothrow) sync::WaitQueue*[capacity_]);
-        return slots_ && queues_ ? Result<>() : fail(Errno::kENOMEM);
+    ~Waiter() {
+        clear();
+        while (Chunk* chunk = first_.next) {
+            first_.next = std::exchange(chunk->next, nullptr);
+            delete chunk;
+        }
     }
     void add(sync::WaitQueue& queue) override {
-        ASSERT(used_ < capacity_, "a file has more wait queues than poll() provides for");
-        queues_[used_] = &queue;
-        queue.announce(*new (&slots_[used_]) sync::WaitNode());
-        ++used_;
+        if (used_ == Chunk::kNodes) {
+            if (last_->next == nullptr) last_->next = new (std::nothrow) Chunk;
+            if (last_->next == nullptr) {
+                incomplete_ = true;
+                return;
+            }
+            last_ = last_->next;
+            used_ = 0;
+        }
+        last_->queues[used_] = &queue;
+        queue.announce(last_->nodes[used_++]);
     }
+    bool incomplete() const { return incomplete_; }  // there was no memory for a node: to sleep would miss its queue
     sync::WaitResult sleep(Nanoseconds deadline) {
-        return sync::sleep_on({node(0), used_}, sched::SleepKind::Interruptible, "poll", deadline);
+        const auto taken = [](const void* waiter) { return static_cast<const Waiter*>(waiter)->taken(); };
+        return sync::sleep_on(taken, this, sched::SleepKind::Interruptible, "poll", deadline);
     }
     void clear() {
-        while (used_ != 0) {
-            --used_;
-            queues_[used_]->retract(*node(used_));
-            std::destroy_at(node(used_));
-        }
+        for (Chunk* chunk = &first_; chunk != nullptr; chunk = chunk->next)
+            for (usize i = 0; i < Chunk::kNodes; ++i)
+                if (sync::WaitQueue* queue = std::exchange(chunk->queues[i], nullptr)) queue->retract(chunk->nodes[i]);
+        last_ = &first_;
+        used_ = 0;
     }
 
 private:
-    struct alignas(sync::WaitNode) Slot {
-        std::byte bytes[sizeof(sync::WaitNode)];
+    struct Chunk {
+        static constexpr usize kNodes = 12;
+        sync::WaitNode nodes[kNodes];
+        sync::WaitQueue* queues[kNodes] = {};  // null: the node is free
+        Chunk* next = nullptr;
     };
-    static_assert(sizeof(Slot) == sizeof(sync::WaitNode));
-    sync::WaitNode* node(usize index) { return std::launder(reinterpret_cast<sync::WaitNode*>(&slots_[index])); }
 
-    std::unique_ptr<Slot[]> slots_;
-    std::unique_ptr<sync::WaitQueue*[]> queues_;
-    usize used_ = 0, capacity_ = 0;
+    bool taken() const {
+        for (const Chunk* chunk = &first_; chunk != nullptr; chunk = chunk->next)
+            for (usize i = 0; i < Chunk::kNodes; ++i)
+                if (chunk->queues[i] != nullptr && !chunk->nodes[i].queued()) return true;
+        return false;
+    }
+
+    Chunk first_;
+    Chunk* last_ = &first_;
+    usize used_ = 0;  // of the last chunk
+    bool incomplete_ = false;
 };
 
 usize look(std::span<Watched> files, Waiter* waiter) {
@@ -81,7 +98,7 @@ usize look(std::span<Watched> files, Waiter* waiter) {
             u32 state = watched.file->poll(waiter);
             if ((state & abi::kPOLLIN) != 0) state |= abi::kPOLLRDNORM;
             if ((state & abi::kPOLLOUT) != 0) state |= abi::kPOLLWRNORM;
-            watched.found = state & (watched.events | abi::kPOLLERR | abi::kPOLLHUP);
+            watched.found = static_cast<u16>(state & watched.events);
         }
         if (watched.found == 0) continue;
         ++ready;
@@ -90,19 +107,27 @@ usize look(std::span<Watched> files, Waiter* waiter) {
     return ready;
 }
 
-// How many are ready, 0 when the time is up. kERESTARTNOHAND.
+// How many are ready, 0 when the time is up. kERESTARTNOHAND, ENOMEM.
 Result<usize> wait_for(std::span<Watched> files, Nanoseconds deadline) {
-    if (const usize ready = look(files, nullptr); ready != 0 || deadline <= time::now()) return ready;
-    Waiter waiter;
-    TRY(waiter.reserve(files.size()));
-    for (;;) {
-        if (const usize ready = look(files, &waiter); ready != 0) return ready;
-        const sync::WaitResult result = waiter.sleep(deadline);
-        waiter.clear();
-        if (result == sync::WaitResult::Ready) continue;
-        if (const usize ready = look(files, nullptr); ready != 0 || result == sync::WaitResult::TimedOut) return ready;
-        return fail(Errno::kERESTARTNOHAND);
+    usize ready = look(files, nullptr);
+    auto ended = sync::WaitResult::TimedOut;
+    if (ready == 0 && deadline > time::now()) {
+        Waiter waiter;
+        do {
+            ready = look(files, &waiter);
+            if (ready != 0) return ready;
+            if (waiter.incomplete()) return fail(Errno::kENOMEM);
+            ended = waiter.sleep(deadline);
+            waiter.clear();
+        } while (ended == sync::WaitResult::Ready);
+        ready = look(files, nullptr);
     }
+    if (ready != 0) return ready;
+    // A signal is told of even if the time is up, or was from the beginning: a program that polls its signals by letting
+    // them through here, with ppoll(2)'s mask and no timeout, would otherwise never see one (Linux: do_poll()).
+    if (ended == sync::WaitResult::Interrupted || task::signal_pending(sched::current()))
+        return fail(Errno::kERESTARTNOHAND);
+    return 0;
 }
 
 // poll(2) for the program's array, up to a point in time.
@@ -115,7 +140,7 @@ Result<u64> poll_until(InOut<abi::PollFd> fds, UInt count, Nanoseconds deadline)
     TRY(mm::copy_from_user(list.items.get(), fds.address(), count * sizeof(abi::PollFd)));
     for (usize i = 0; i < count; ++i) {
         Watched& watched = files.items[i];
-        watched.events = static_cast<u16>(list.items[i].events);
+        watched.events = static_cast<u16>(list.items[i].events) | abi::kPOLLERR | abi::kPOLLHUP;  // always told
         if (list.items[i].fd < 0) continue;
         auto file = file_of(list.items[i].fd);
         if (file)
@@ -160,7 +185,7 @@ struct SelectSets {
         return {};
     }
     bool has(usize set, usize fd) const { return (bits.items[set * words + fd / 64] >> fd % 64 & 1) != 0; }
-    u32 events(usize fd) const {
+    u16 events(usize fd) const {
         return (has(0, fd) ? kSelectReadable : 0) | (has(1, fd) ? kSelectWritable : 0) |
                (has(2, fd) ? abi::kPOLLPRI : 0);
     }
@@ -195,7 +220,7 @@ Result<u64> select_until(Int count, InOut<u64> readable, InOut<u64> writable, In
     for (const Watched& watched : files.all()) {
         const usize fd = static_cast<usize>(watched.fd);
         for (usize set = 0; set < 3; ++set) {
-            if ((watched.found & watched.events & kSelectBits[set]) == 0) continue;
+            if ((watched.found & kSelectBits[set]) == 0) continue;
             sets.bits.items[set * sets.words + fd / 64] |= u64{1} << fd % 64;
             ++ready;
         }

@@ -3,7 +3,10 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -14,6 +17,7 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "tests/guest/guest.hpp"
 
@@ -424,4 +428,82 @@ TEST_CASE("what has no positions cannot seek") {
         CHECK(fails(pread(fd, &byte, 1, 0), ESPIPE));
     }
     close(terminal);
+}
+
+namespace {
+
+volatile sig_atomic_t g_caught = 0;
+
+}  // namespace
+
+TEST_CASE("a call that lets a signal through tells of it, even without waiting") {
+    struct sigaction action{};
+    action.sa_handler = [](int) { g_caught = g_caught + 1; };
+    REQUIRE(sigaction(SIGUSR1, &action, nullptr) == 0);
+    sigset_t blocked, none;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    sigemptyset(&none);
+    REQUIRE(sigprocmask(SIG_BLOCK, &blocked, nullptr) == 0);
+    const timespec no_time{};
+    g_caught = 0;
+    CHECK(ppoll(nullptr, 0, &no_time, &none) == 0);
+    REQUIRE(raise(SIGUSR1) == 0);
+    CHECK(ppoll(nullptr, 0, &no_time, nullptr) == 0);
+    CHECK(g_caught == 0);
+    CHECK(fails(ppoll(nullptr, 0, &no_time, &none), EINTR));
+    CHECK(g_caught == 1);
+    REQUIRE(raise(SIGUSR1) == 0);
+    CHECK(fails(pselect(0, nullptr, nullptr, nullptr, &no_time, &none), EINTR));
+    CHECK(g_caught == 2);
+    Pipe pipe;  // what is ready comes first
+    REQUIRE(raise(SIGUSR1) == 0);
+    pollfd writer{pipe.writer(), POLLOUT, 0};
+    CHECK(ppoll(&writer, 1, &no_time, &none) == 1);
+    REQUIRE(sigprocmask(SIG_UNBLOCK, &blocked, nullptr) == 0);
+    CHECK(g_caught == 3);
+    REQUIRE(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
+}
+
+TEST_CASE("select wakes up for what was asked, and for nothing else") {
+    Pipe pipe;
+    pipe.close_writer();
+    const auto select_of = [&](bool readable, bool exceptional) {
+        fd_set in, except;
+        FD_ZERO(&in);
+        FD_ZERO(&except);
+        if (readable) FD_SET(pipe.reader(), &in);
+        if (exceptional) FD_SET(pipe.reader(), &except);
+        timeval limit{0, 50'000};
+        return select(pipe.reader() + 1, &in, nullptr, &except, &limit);
+    };
+    const long long begin = now_ns();
+    CHECK(select_of(false, true) == 0);  // its other end hung up, but that is no exceptional condition
+    CHECK(now_ns() - begin >= 50'000'000);
+    CHECK(select_of(true, true) == 1);
+    pollfd unasked{pipe.reader(), 0, 0};
+    CHECK(poll(&unasked, 1, -1) == 1);
+    CHECK(unasked.revents == POLLHUP);
+}
+
+TEST_CASE("poll waits for as many files as may be open") {
+    rlimit limit{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const rlimit more{std::min<rlim_t>(limit.rlim_max, 4096), limit.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &more) == 0);
+    Pipe pipe;
+    std::vector<int> copies;
+    for (int fd; copies.size() < 4096 && (fd = dup(pipe.reader())) >= 0;) copies.push_back(fd);
+    std::vector<pollfd> all;
+    for (const int fd : copies) all.push_back({fd, POLLIN, 0});
+    CHECK(all.size() > 1024);
+    CHECK(poll(all.data(), all.size(), 20) == 0);
+    const pid_t writer = start_child([&] {
+        sleep_ms(50);
+        return write(pipe.writer(), "x", 1) == 1 ? 0 : 1;
+    });
+    CHECK(poll(all.data(), all.size(), 10'000) == static_cast<int>(all.size()));
+    wait_status(writer);
+    for (const int fd : copies) close(fd);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }

@@ -3,6 +3,8 @@
 // broken copies at the end make sure that the explorer would notice.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 #include "kernel/sync/wait_queue.hpp"
 #include "tests/unit/simulation.hpp"
 
@@ -222,7 +224,12 @@ TEST_CASE("one thread waits on several queues", "[sync]") {
                       for (usize i = 0; i < 3; ++i) (*items)[i].queue.announce(nodes[i]);
                       int now = 0;
                       for (Items& source : *items) now += source.take() ? 1 : 0;
-                      if (now == 0) sync::sleep_on(nodes, sched::SleepKind::Interruptible, "poll");
+                      const auto taken = [](const void* all) {
+                          const auto& three = *static_cast<const sync::WaitNode(*)[3]>(all);
+                          return !std::ranges::all_of(three, &sync::WaitNode::queued);
+                      };
+                      if (now == 0)
+                          sync::sleep_on(taken, &nodes, sched::SleepKind::Interruptible, "poll", Nanoseconds::max());
                       for (usize i = 0; i < 3; ++i) (*items)[i].queue.retract(nodes[i]);
                       got += now;
                   }
