@@ -22,8 +22,8 @@ namespace hd::arch {
 // Stops this CPU for good. IRQs off on return - there is none.
 [[noreturn]] void halt_forever();
 
-// Ends the machine. `power_off` gives `status` to an emulator that asks for one (QEMU's isa-debug-exit); with no such
-// device it switches the power off by ACPI. Both fall back to halt_forever().
+// Ends the machine. `power_off` switches the power off by ACPI; for a status that is no success it tells that to an emulator
+// that asks (QEMU's isa-debug-exit), and a real machine shows its report. Both fall back to halt_forever().
 enum class ExitStatus : u8 { Success = 0, Panic = 0x10, BootFailure = 0x11, TestFailure = 0x12 };
 [[noreturn]] void power_off(ExitStatus status);
 [[noreturn]] void reboot();

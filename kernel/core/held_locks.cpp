@@ -26,13 +26,13 @@ const HeldLocks& held_spinlocks_of(CpuId cpu) { return g_held_spinlocks.on(cpu);
 
 void HeldLocks::describe(TextSink& sink) const {
     for (usize i = 0; i < count_; ++i)
-        format_to(sink, "    {} {} taken at {}:{}\n", rank_name(locks_[i].rank), locks_[i].lock,
-                  locks_[i].site.file_name(), locks_[i].site.line());
+        format_to(sink, "    {} {} {} at {}:{}\n", rank_name(locks_[i].rank), locks_[i].lock,
+                  locks_[i].awaited ? "waited for" : "taken", locks_[i].site.file_name(), locks_[i].site.line());
 }
 
-const HeldLock* HeldLocks::find(const void* lock) const {
+const HeldLock* HeldLocks::find_owned(const void* lock) const {
     for (usize i = 0; i < count_; ++i)
-        if (locks_[i].lock == lock) return &locks_[i];
+        if (locks_[i].lock == lock && !locks_[i].awaited) return &locks_[i];
     return nullptr;
 }
 
@@ -61,23 +61,22 @@ void HeldLocks::overflow(const HeldLock& next) const {
 void SpinlockBase::wait(const Site& site) {
     constexpr u64 kTooLong = u64{60} << 30;  // cycles: about 20 seconds and more
     const u64 start = arch::cycles();
+    held_spinlocks().set_awaited(true);
     for (;;) {
         while (locked_.load(std::memory_order_relaxed)) {
             arch::cpu_relax();
             if (arch::cycles() - start < kTooLong) continue;
             if (panicking()) arch::halt_forever();
             const HeldLock* holder = nullptr;
-            for (u32 cpu = 0; cpu < kMaxCpus && holder == nullptr; ++cpu)
-                if (cpu_online(CpuId{cpu})) {
-                    const HeldLock* found = held_spinlocks_of(CpuId{cpu}).find(this);
-                    if (found != nullptr && found->site.line() != site.line()) holder = found;
-                }
+            online_cpus().for_each([&](CpuId cpu) {
+                if (const HeldLock* found = held_spinlocks_of(cpu).find_owned(this)) holder = found;
+            });
             panic("spinlock {} ({}) waited for too long at {}:{}, held since {}:{}", static_cast<const void*>(this),
                   rank_name(rank_), site.file_name(), site.line(), holder != nullptr ? holder->site.file_name() : "?",
                   holder != nullptr ? holder->site.line() : 0);
         }
         // acquire: pairs with the release in release().
-        if (!locked_.exchange(true, std::memory_order_acquire)) return;
+        if (!locked_.exchange(true, std::memory_order_acquire)) return held_spinlocks().set_awaited(false);
     }
 }
 

@@ -15,6 +15,7 @@ namespace hd::core {
 struct HeldLock {
     const void* lock = nullptr;
     Rank rank{};
+    bool awaited = false;  // wanted, and another CPU's still
     std::source_location site{};
 };
 
@@ -49,7 +50,9 @@ public:
     }
     usize count() const { return count_; }
     void describe(TextSink& sink) const;
-    const HeldLock* find(const void* lock) const;
+    // The newest lock is being waited for, or was got at last.
+    void set_awaited(bool awaited) { locks_[count_ - 1].awaited = awaited; }
+    const HeldLock* find_owned(const void* lock) const;  // nullptr: not held here
 
 private:
     [[noreturn]] void order_violation(const HeldLock& next) const;

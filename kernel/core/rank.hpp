@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The order of all locks: this list is the kernel's lock order. A CPU (spinlocks) or thread (sleeping locks) may take a
 // lock only if its rank is greater than that of every lock it holds; so no two can wait for each other in a circle.
-// Two of the same rank only through lock_pair(), which orders them by address. docs/lock-order.md tells the reasons.
+// Two of the same rank only in pairs ordered by address (sync::MutexPairGuard), or where the second cannot be contended, which is
+// then said there. docs/lock-order.md tells the reasons.
 #pragma once
 #include "kernel/lib/types.hpp"
 

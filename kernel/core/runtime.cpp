@@ -17,7 +17,7 @@ extern "C" void __cxa_pure_virtual() {
 
 // libstdc++'s checks: string_view::substr and the like.
 namespace std {
-[[noreturn]] void __throw_out_of_range_fmt(const char* format, ...);
+__attribute__((__noreturn__)) void __throw_out_of_range_fmt(const char* format, ...);
 void __throw_out_of_range_fmt(const char* format, ...) {
     hd::core::panic("a library function was called out of range: {}", format);
 }

@@ -59,8 +59,9 @@ Result<> change_policy(Thread& thread, sched::Policy policy, Int priority) {
 template <class Visitor> Result<> for_each_named(Int which, Int who, Visitor visit) {
     if (which < abi::kPRIO_PROCESS || which > abi::kPRIO_USER) return fail(Errno::kEINVAL);
     if (which == abi::kPRIO_PROCESS) {
-        const RefPtr<Thread> thread = TRY(thread_or_self(who));
-        visit(*thread);
+        const auto thread = thread_or_self(who);
+        if (!thread) return fail(Errno::kESRCH);
+        visit(**thread);
         return {};
     }
     const u32 uid = who == 0 ? process().credentials.uid : static_cast<u32>(who);
@@ -112,6 +113,7 @@ Result<u64> sys_setpriority(Int which, Int who, Int nice) {
 }
 
 Result<u64> sys_sched_setparam(PidArg id, In<abi::SchedParam> parameters) {
+    if (!parameters) return fail(Errno::kEINVAL);
     const abi::SchedParam wanted = TRY(parameters.load());
     const RefPtr<Thread> thread = TRY(thread_or_self(id));
     TRY(change_policy(*thread, thread->policy, wanted.sched_priority));
@@ -119,13 +121,14 @@ Result<u64> sys_sched_setparam(PidArg id, In<abi::SchedParam> parameters) {
 }
 
 Result<u64> sys_sched_getparam(PidArg id, Out<abi::SchedParam> parameters) {
+    if (!parameters) return fail(Errno::kEINVAL);
     const RefPtr<Thread> thread = TRY(thread_or_self(id));
     TRY(parameters.store({thread->realtime_priority}));
     return 0;
 }
 
 Result<u64> sys_sched_setscheduler(PidArg id, Int policy, In<abi::SchedParam> parameters) {
-    if (policy < 0) return fail(Errno::kEINVAL);
+    if (policy < 0 || !parameters) return fail(Errno::kEINVAL);
     const abi::SchedParam wanted = TRY(parameters.load());
     const RefPtr<Thread> thread = TRY(thread_or_self(id));
     TRY(change_policy(*thread, TRY(policy_of(policy & ~abi::kSCHED_RESET_ON_FORK)), wanted.sched_priority));
@@ -157,11 +160,6 @@ Result<u64> sys_sched_rr_get_interval(PidArg id, Out<abi::Timespec> interval) {
 
 // ---- affinity: the program's sets are arrays of bytes of any size, ours are one word
 
-static CpuMask online_cpus() {
-    const u32 count = core::cpu_count();
-    return CpuMask{count == 64 ? ~u64{0} : (u64{1} << count) - 1};
-}
-
 Result<u64> sys_sched_setaffinity(PidArg id, Size size, In<u8> mask) {
     u64 bits = 0;
     TRY(mm::copy_from_user(&bits, mask.address(), std::min<u64>(size, sizeof(bits))));
@@ -174,7 +172,7 @@ Result<u64> sys_sched_setaffinity(PidArg id, Size size, In<u8> mask) {
 Result<u64> sys_sched_getaffinity(PidArg id, Size size, Out<u8> mask) {
     if (size * 8 < core::cpu_count() || size % sizeof(u64) != 0) return fail(Errno::kEINVAL);
     const RefPtr<Thread> thread = TRY(thread_or_self(id));
-    const u64 bits = (thread->affinity & online_cpus()).bits();
+    const u64 bits = (thread->affinity & core::online_cpus()).bits();
     TRY(mm::copy_to_user(mask.address(), &bits, sizeof(bits)));
     return sizeof(bits);
 }

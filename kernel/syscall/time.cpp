@@ -72,6 +72,8 @@ Result<u64> sys_clock_settime(Int clock, In<abi::Timespec> time) {
     if (clock != abi::kCLOCK_REALTIME) return fail(Errno::kEINVAL);
     const Nanoseconds wanted = TRY(duration_from(time));
     if (process().credentials.euid != 0) return fail(Errno::kEPERM);
+    // The clock must go on for a machine's life before it overflows (Linux: TIME_SETTOD_SEC_MAX).
+    if (wanted > Nanoseconds::max() - seconds(i64{30} * 366 * 86400)) return fail(Errno::kEINVAL);
     time::set_wall_clock(wanted);
     return 0;
 }

@@ -377,6 +377,12 @@ TEST_CASE("numbers that make no sense: time, scheduling, limits") {
     CHECK(error(SYS_getpriority, 9, 0) == EINVAL);
     CHECK(error(SYS_getpriority, PRIO_PROCESS, 1 << 22) == ESRCH);
     CHECK(error(SYS_getpriority, PRIO_PGRP, 1 << 22) == ESRCH);
+    CHECK(error(SYS_getpriority, PRIO_PROCESS, -1) == ESRCH);
+    CHECK(error(SYS_sched_getparam, 0, nullptr) == EINVAL);
+    CHECK(error(SYS_sched_setparam, 0, nullptr) == EINVAL);
+    CHECK(error(SYS_sched_setscheduler, 0, SCHED_OTHER, nullptr) == EINVAL);
+    const timespec far{9'000'000'000, 0};
+    CHECK(error(SYS_clock_settime, CLOCK_REALTIME, &far) == EINVAL);
     CHECK(error(SYS_setpriority, 9, 0, 0) == EINVAL);
     CHECK(error(SYS_sched_getparam, 1 << 22, &parameters) == ESRCH);
     CHECK(error(SYS_sched_getparam, -1, &parameters) == EINVAL);
