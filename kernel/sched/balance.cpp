@@ -29,11 +29,9 @@ bool pull(u32 at_least) NO_THREAD_SAFETY_ANALYSIS {
     return true;
 }
 
-void invite_idle_cpu() {
-    const CpuMask idle = g_idle_cpus.load();
-    if (idle.empty()) return;
-    g_idle_cpus.remove(idle.first());
-    arch::send_ipi(idle.first(), arch::Ipi::Reschedule);
+void invite_idle_cpu(CpuId cpu) {
+    g_idle_cpus.remove(cpu);
+    arch::send_ipi(cpu, arch::Ipi::Reschedule);
 }
 
 namespace {
@@ -61,7 +59,10 @@ template <class Change> void change_parameters(Entity& thread, Change change) NO
     if (runs) queue.account(time::now());
     change();
     if (was_queued) queue.enqueue(thread);
-    if (runs) thread.queue_slot = realtime_slot(thread);
+    if (runs) {
+        thread.queue_slot = realtime_slot(thread);
+        queue.running_slot.store(thread.queue_slot, std::memory_order_relaxed);
+    }
     if (runs || was_queued) queue.preempt_current = true;
     queue.lock.unlock_irqs_off();
     if (runs || was_queued) request_resched(queue.cpu);

@@ -68,9 +68,9 @@ struct Entity {
     arch::UserCpuState user_state;
     boost::intrusive::set_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> fair_link;
     boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> realtime_link;
-    u64 virtual_runtime = 0;    // weighted nanoseconds, on the scale of the queue of `cpu`
-    Nanoseconds slice_start{};  // when it was switched in
-    Nanoseconds run_time{};     // sum of all its time on a CPU
+    u64 virtual_runtime = 0;   // weighted nanoseconds, on the scale of the queue of `cpu`
+    Nanoseconds slice_used{};  // how much of its turn it has had
+    Nanoseconds run_time{};    // sum of all its time on a CPU
     std::atomic<u32> queued_on{
         0};             // the number of the CPU on whose queue it is, plus 1; changed under that queue's lock
     u8 queue_slot = 0;  // while queued or running: its real-time priority then, 0 for the fair queue

@@ -26,8 +26,9 @@ u64 weighted(const Entity& thread, Nanoseconds time) {
     return static_cast<u64>(time.raw) * 1024 / (idle ? kIdlePolicyWeight : kWeights[nice + 20]);
 }
 
-void RealtimeQueue::enqueue(Entity& thread) {
-    lists_[thread.queue_slot].push_back(thread);
+void RealtimeQueue::enqueue(Entity& thread, Among place) {
+    List& list = lists_[thread.queue_slot];
+    list.insert(place == Among::First ? list.begin() : list.end(), thread);
     bitmap_[thread.queue_slot / 64] |= u64{1} << thread.queue_slot % 64;
 }
 
@@ -91,8 +92,9 @@ void FairQueue::advance(const Entity* running) {
 
 bool RunQueue::push(Entity& thread) {
     Entity* head = pending.load(std::memory_order_relaxed);
+    // release pairs with drain(), acquire with the pushes before this one: see `quiet` in deliver().
     do thread.pending_next = head;
-    while (!pending.compare_exchange_weak(head, &thread, std::memory_order_release, std::memory_order_relaxed));
+    while (!pending.compare_exchange_weak(head, &thread, std::memory_order_acq_rel, std::memory_order_relaxed));
     return head == nullptr;
 }
 
@@ -154,12 +156,12 @@ void RunQueue::consider_preemption(const Entity& newcomer) {
     }
 }
 
-void RunQueue::enqueue(Entity& thread) {
+void RunQueue::enqueue(Entity& thread, Among place) {
     ASSERT(thread.queued_on.load(std::memory_order_relaxed) == 0, "a thread is queued twice");
     thread.queued_on.store(cpu.raw + 1, std::memory_order_relaxed);
     thread.queue_slot = realtime_slot(thread);
     if (thread.queue_slot != 0)
-        realtime.enqueue(thread);
+        realtime.enqueue(thread, place);
     else
         fair.enqueue(thread);
     count_waiting(1);
@@ -190,20 +192,23 @@ void RunQueue::account(Nanoseconds now) {
     const Nanoseconds passed = std::max(now - clock, Nanoseconds{});
     clock += passed;
     running.run_time += passed;
+    running.slice_used += passed;
     if (&running == &idle) return;
     const bool is_fair = running.queue_slot == 0;
     if (is_fair) running.virtual_runtime += weighted(running, passed);
     fair.advance(is_fair ? &running : nullptr);
 }
 
-bool RunQueue::slice_is_over(Nanoseconds now) const {
+bool round_robin_is_over(const Entity& thread) {
+    return read_parameter(thread.policy) == Policy::RoundRobin && thread.slice_used >= kRoundRobinSlice;
+}
+
+bool RunQueue::slice_is_over() const {
     const Entity& running = *current.load(std::memory_order_relaxed);
     if (waiting.load(std::memory_order_relaxed) == 0) return false;
     const u8 slot = running.queue_slot;
-    if (slot == 0) return !realtime.empty() || now - running.slice_start >= kSlice;
-    return realtime.highest() > slot ||
-           (realtime.highest() == slot && read_parameter(running.policy) == Policy::RoundRobin &&
-            now - running.slice_start >= kRoundRobinSlice);
+    if (slot == 0) return !realtime.empty() || running.slice_used >= kSlice;
+    return realtime.highest() > slot || (realtime.highest() == slot && round_robin_is_over(running));
 }
 
 // A tick has two reasons: somebody waits for the end of the slice; and a user thread's time is sampled for utime and stime.
@@ -212,9 +217,9 @@ void RunQueue::update_tick(Nanoseconds now) {
     if (&running == &idle) return;
     Nanoseconds wanted = running.fpu != nullptr ? next_sample : Nanoseconds::max();
     if (waiting.load(std::memory_order_relaxed) != 0) {
-        const Nanoseconds end = running.slice_start + kSlice;
-        wanted =
-            std::min(wanted, end > now ? end : now + kSlice);  // it may run on beyond its slice: real-time threads do
+        // It may run on beyond its slice: real-time threads do.
+        const Nanoseconds used = running.slice_used;
+        wanted = std::min(wanted, now + (used < kSlice ? kSlice - used : kSlice));
     }
     if (wanted >= next_tick) return;
     next_tick = wanted;

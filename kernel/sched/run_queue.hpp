@@ -18,12 +18,15 @@
 
 namespace hd::sched {
 
+// Where among its equals a thread comes in.
+enum class Among : u8 { Last, First };
+
 // First in, first out among equals, the highest priority first.
 class RealtimeQueue {
 public:
     static constexpr u32 kPriorities = 100;
 
-    void enqueue(Entity& thread);  // behind its equals
+    void enqueue(Entity& thread, Among place);
     void dequeue(Entity& thread);
     Entity* take_first();  // nullptr: empty
     template <class Wanted> Entity* find(Wanted wanted);
@@ -100,8 +103,9 @@ public:
     // Anybody's. `current` is written by its CPU under the lock; without the lock its value is only to be compared.
     std::atomic<Entity*> current;
     std::atomic<Entity*> pending{nullptr};    // woken threads on their way into the queue: push() and drain()
+    std::atomic<bool> quiet{false};           // `pending` may have become not empty without an interrupt: deliver()
     std::atomic<u32> waiting{0};              // threads in the queues; written under the lock, a hint for others
-    std::atomic<u8> running_slot{0};          // realtime_slot() of `current` when it was switched in; a hint for others
+    std::atomic<u8> running_slot{0};          // queue_slot of `current`; a hint for others
     std::atomic<UserSpace*> loaded{nullptr};  // whose page table this CPU has; written by the CPU with IRQs off
 
     RealtimeQueue realtime GUARDED_BY(lock);
@@ -125,7 +129,7 @@ public:
     void drain(Claims claims) REQUIRES(lock);
     // The direct hand-over of a synchronous wake-up: if nobody waits but one pending thread, takes that one past the queue.
     Entity* take_only_pending() REQUIRES(lock);
-    void enqueue(Entity& thread) REQUIRES(lock);
+    void enqueue(Entity& thread, Among place = Among::Last) REQUIRES(lock);  // `place`: of real-time threads
     void dequeue(Entity& thread) REQUIRES(lock);
     bool holds(const Entity& thread) const REQUIRES(lock) {
         return thread.queued_on.load(std::memory_order_relaxed) == cpu.raw + 1;  // nobody else writes this value
@@ -134,7 +138,7 @@ public:
     template <class Wanted> Entity* find(Wanted wanted) REQUIRES(lock);  // the first in order of class that is wanted
     void account(Nanoseconds now) REQUIRES(lock);                        // the running thread's time up to `now`
     void update_tick(Nanoseconds now) REQUIRES(lock);
-    bool slice_is_over(Nanoseconds now) const REQUIRES(lock);
+    bool slice_is_over() const REQUIRES(lock);
     u64 fair_minimum() const NO_THREAD_SAFETY_ANALYSIS { return fair.minimum(); }  // atomic
 
 private:
@@ -143,6 +147,9 @@ private:
         waiting.store(waiting.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
     }
 };
+
+// Has it had its turn among its equals?
+bool round_robin_is_over(const Entity& thread);
 
 // Those who ask for it have preemption off; switch_away() asserts the state of things once for all.
 [[gnu::section("percpu")]] extern core::PerCpu<Late<RunQueue>> g_run_queues;
@@ -161,8 +168,8 @@ void request_resched(CpuId cpu);
 // Takes a thread from the CPU where most are waiting, if at least `at_least` are, and puts it on this one's pending list.
 // IRQs off, no run queue's lock held. Did it find one?
 bool pull(u32 at_least);
-// Has an idle CPU come and pull, if there is one.
-void invite_idle_cpu();
+// Has an idle CPU come and pull.
+void invite_idle_cpu(CpuId cpu);
 
 void update_load_averages(Nanoseconds now);
 

@@ -56,7 +56,6 @@ void switch_to(RunQueue& queue, Entity& previous, Entity& next, Nanoseconds now)
         g_idle_cpus.remove(queue.cpu);
         if (queue.next_sample <= now) queue.next_sample = now + kTick;
     }
-    next.slice_start = now;
     // seq_cst: stands before the look at user_work on the way to user mode; pairs with kick().
     next.on_cpu.store(true);
     queue.current.store(&next, std::memory_order_relaxed);
@@ -117,18 +116,19 @@ void switch_away(Reason reason) NO_THREAD_SAFETY_ANALYSIS {
     queue.preempt_current = false;
     if (reason == Reason::Yield) queue.fair.step_back(running);
 
+    // sched(7): a real-time thread that is preempted stays the first of its priority and has the rest of its slice later.
+    const bool keeps_turn =
+        runnable && reason == Reason::Preempted && running.queue_slot != 0 && !round_robin_is_over(running);
+    if (!keeps_turn) running.slice_used = {};
     const bool leaves = runnable && !is_idle && !affinity_of(running).has(queue.cpu);
     if (runnable && !is_idle) {
-        if (!leaves && queue.waiting.load(std::memory_order_relaxed) == 0) {
-            running.slice_start = now;
-            return queue.lock.unlock_irqs_off();
-        }
+        if (!leaves && queue.waiting.load(std::memory_order_relaxed) == 0) return queue.lock.unlock_irqs_off();
         running.state.store(State::Runnable,
                             std::memory_order_relaxed);  // no waker touches a thread that does not sleep
         if (leaves)
             queue.previous_leaves = true;
         else
-            queue.enqueue(running);
+            queue.enqueue(running, keeps_turn ? Among::First : Among::Last);
         ++running.involuntary_switches;
     } else if (!is_idle) {
         ++running.voluntary_switches;
@@ -137,7 +137,6 @@ void switch_away(Reason reason) NO_THREAD_SAFETY_ANALYSIS {
     if (next == nullptr) next = &queue.idle;
     next->state.store(State::Running, std::memory_order_relaxed);
     if (next == &running) {
-        running.slice_start = now;
         queue.update_tick(now);
         return queue.lock.unlock_irqs_off();
     }
@@ -246,14 +245,17 @@ void on_tick(bool user) NO_THREAD_SAFETY_ANALYSIS {
         const bool nice = read_parameter(running.nice) > 0;
         (!user ? queue.system_ticks : nice ? queue.nice_ticks : queue.user_ticks).add();
     }
-    if (queue.slice_is_over(now)) {
+    if (queue.slice_is_over()) {
         queue.preempt_current = true;
         arch::local_store<&arch::CpuLocal::need_resched>(core::kReschedNow);
     }
     queue.update_tick(now);
     const u32 waiting = queue.waiting.load(std::memory_order_relaxed);
+    CpuMask invited;  // who may take the first that is allowed to go to an idle CPU
+    if (const CpuMask idle = g_idle_cpus.load(); waiting != 0 && !idle.empty())
+        queue.find([&](const Entity& waiter) { return !(invited = idle & affinity_of(waiter)).empty(); });
     queue.lock.unlock_irqs_off();
-    if (waiting != 0) invite_idle_cpu();
+    if (!invited.empty()) invite_idle_cpu(invited.first());
     if (!sample) return;
     pull(waiting + 2);
     update_load_averages(now);

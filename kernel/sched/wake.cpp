@@ -51,18 +51,24 @@ void deliver(Entity& thread, CpuId target, WakeHint hint) {
         ++thread.migrations;
         thread.cpu.store(target.raw);  // seq_cst: see set_affinity()
     }
-    const bool was_empty = queue.push(thread);
     if (!local) {
-        // Of the wakers that find the same CPU idle all but one look for another.
+        // Of the wakers that find the same CPU idle all but one look for another. Before the push: the interrupt for it, or for
+        // a push that came first and is not drained yet, is then still to come, and has the CPU put itself back (idle_loop()).
         if (g_idle_cpus.load().has(target)) g_idle_cpus.remove(target);
-        if (was_empty) {
+        // A CPU whose list is not empty knows of it by an interrupt, except after a quiet push. relaxed, on both sides: the flag
+        // is set before that push, and whoever finds the list not empty because of it has acquired what came before.
+        if (queue.push(thread) || queue.quiet.exchange(false, std::memory_order_relaxed)) {
             this_run_queue().remote_wakeups.add();
             arch::send_ipi(target, arch::Ipi::Reschedule);
         }
     } else if (hint == WakeHint::None) {
+        queue.push(thread);
         arch::local_store<&arch::CpuLocal::need_resched>(core::kReschedNow);
-    } else if (arch::local_load<&arch::CpuLocal::need_resched>() == 0) {
-        arch::local_store<&arch::CpuLocal::need_resched>(core::kReschedAtUserReturn);
+    } else {
+        queue.quiet.store(true, std::memory_order_relaxed);
+        queue.push(thread);
+        if (arch::local_load<&arch::CpuLocal::need_resched>() == 0)
+            arch::local_store<&arch::CpuLocal::need_resched>(core::kReschedAtUserReturn);
     }
 }
 

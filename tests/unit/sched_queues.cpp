@@ -94,11 +94,13 @@ TEST_CASE("the real-time queue: highest priority first, then order of arrival", 
     const u8 slots[6] = {1, 99, 64, 63, 99, 1};
     for (usize i = 0; i < 6; ++i) {
         threads[i].queue_slot = slots[i];
-        queue.enqueue(threads[i]);
+        queue.enqueue(threads[i], Among::Last);
     }
     CHECK(queue.highest() == 99);
     queue.dequeue(threads[2]);
-    const usize expected[] = {1, 4, 3, 0, 5};
+    queue.dequeue(threads[4]);
+    queue.enqueue(threads[4], Among::First);
+    const usize expected[] = {4, 1, 3, 0, 5};
     for (const usize i : expected) CHECK(queue.take_first() == &threads[i]);
     CHECK(queue.empty());
     CHECK(queue.highest() == 0);

@@ -272,6 +272,126 @@ TEST_CASE("real-time threads come first, by priority; round robin takes turns", 
               1, 1) == "");
 }
 
+TEST_CASE("a preempted real-time thread stays the first of its priority", "[sched]") {
+    CHECK(simulate(
+              20,
+              [](Simulation& sim) {
+                  auto order = std::make_shared<std::vector<int>>();
+                  for (int i = 0; i < 2; ++i) {
+                      sched::Entity& thread = sim.spawn([=] {
+                          work(milliseconds(5));
+                          order->push_back(i);
+                      });
+                      thread.policy = sched::Policy::Fifo;
+                      thread.realtime_priority = 10;
+                  }
+                  sched::Entity& urgent = sim.spawn([=] {
+                      nap(milliseconds(1));
+                      order->push_back(2);
+                  });
+                  urgent.policy = sched::Policy::Fifo;
+                  urgent.realtime_priority = 20;
+                  sim.at_end([=] { fake::expect(*order == std::vector{2, 0, 1}, "its equal came first"); });
+              },
+              1, 1) == "");
+}
+
+TEST_CASE("a round-robin thread that is preempted has the rest of its slice, and no more", "[sched]") {
+    CHECK(simulate(
+              6,
+              [](Simulation& sim) {
+                  auto turns = std::make_shared<int>(0), last = std::make_shared<int>(-1);
+                  auto stop = std::make_shared<std::atomic<int>>(0);
+                  for (int i = 0; i < 2; ++i) {
+                      sched::Entity& thread = sim.spawn([=] {
+                          while (sched::current().run_time < milliseconds(250)) {
+                              if (std::exchange(*last, i) != i) ++*turns;
+                              work(milliseconds(1));
+                          }
+                          ++*stop;
+                      });
+                      thread.policy = sched::Policy::RoundRobin;
+                      thread.realtime_priority = 5;
+                  }
+                  sched::Entity& urgent = sim.spawn([=] {
+                      while (*stop != 2) nap(milliseconds(10));
+                  });
+                  urgent.policy = sched::Policy::Fifo;
+                  urgent.realtime_priority = 20;
+                  sim.at_end([=] { fake::expect(*turns >= 4 && *turns <= 8, "not turns of 100 ms"); });
+              },
+              1, 1) == "");
+}
+
+TEST_CASE("what a CPU runs is known to be more urgent as soon as it is", "[sched]") {
+    CHECK(simulate(
+              10,
+              [](Simulation& sim) {
+                  sim.spawn([] {
+                      fake::expect(sched::set_policy(sched::current(), sched::Policy::Fifo, 50).has_value(), "refused");
+                      core::PreemptGuard guard;
+                      fake::expect(sched::this_run_queue().running_slot == 50, "other CPUs see the old priority");
+                  });
+              },
+              1, 1) == "");
+}
+
+TEST_CASE("an idle CPU that a waiting thread may go to is invited, not just any", "[sched]") {
+    CHECK(simulate(
+              10,
+              [](Simulation& sim) {
+                  sim.options().strategy = fake::Strategy::Random;
+                  for (int i = 0; i < 2; ++i) sim.spawn([] { work(milliseconds(30)); }, CpuMask(1));
+                  sched::Entity& waiter = sim.spawn([] { work(milliseconds(30)); }, CpuMask(1));
+                  sim.spawn(
+                      [&waiter] {
+                          nap(microseconds(50));
+                          fake::expect(sched::set_affinity(waiter, CpuMask(0b101)).has_value(), "refused");
+                          nap(milliseconds(15));  // some slices
+                          fake::expect(waiter.cpu == 2, "it waits still, and a CPU idles");
+                      },
+                      CpuMask(2));
+              },
+              3, 3) == "");
+}
+
+TEST_CASE("a wake-up from another CPU does not wait behind a Sync one", "[sched]") {
+    CHECK(simulate(
+              50,
+              [](Simulation& sim) {
+                  struct Shared {
+                      sync::Completion quiet, urgent;
+                      Nanoseconds alarm{};
+                  };
+                  auto shared = std::make_shared<Shared>();
+                  sim.options().strategy = fake::Strategy::Random;
+                  sim.spawn([=] { shared->quiet.wait(); }, CpuMask(1));
+                  sched::Entity& urgent = sim.spawn(
+                      [=] {
+                          shared->urgent.wait();
+                          fake::expect(time::now() < shared->alarm + milliseconds(5), "woken late");
+                      },
+                      CpuMask(1));
+                  urgent.policy = sched::Policy::Fifo;
+                  urgent.realtime_priority = 1;
+                  sim.spawn(
+                      [=] {
+                          nap(microseconds(100));
+                          shared->quiet.complete(sched::WakeHint::Sync);
+                          work(milliseconds(20));  // it does not sleep, against its promise
+                      },
+                      CpuMask(1));
+                  sim.spawn(
+                      [=] {
+                          nap(milliseconds(5));
+                          shared->alarm = time::now();
+                          shared->urgent.complete();
+                      },
+                      CpuMask(2));
+              },
+              2, 2) == "");
+}
+
 TEST_CASE("set_policy and set_nice act on threads in every state", "[sched]") {
     CHECK(simulate(1500, [](Simulation& sim) {
               auto queue = std::make_shared<sync::WaitQueue>();

@@ -97,6 +97,8 @@ std::string Simulation::run() {
     g_simulation = this;
     std::string failure = fake::explore(options_, &boot, &done);
     g_simulation = nullptr;
+    // Every CPU halts now. One that is not known to idle would get no work until something else interrupts it.
+    if (failure.empty() && sched::g_idle_cpus.load() != core::online_cpus()) failure = "a CPU that idles is forgotten";
     if (failure.empty()) {
         try {
             for (const auto& check : checks_) check();
