@@ -66,8 +66,12 @@ void give_away_children_locked(Process& process) REQUIRES(g_tree_lock) {
             report_end_locked(child);
             continue;
         }
-        if (const int signo = child.parent_death_signal; signo != 0)
-            (void)send_signal(child, kernel_signal(signo, abi::kSI_USER));
+        if (const int signo = child.parent_death_signal; signo != 0) {
+            abi::SigInfo info = kernel_signal(signo, abi::kSI_USER);
+            info.rt.pid = process.pid();
+            info.rt.uid = process.credentials.uid;
+            (void)send_signal(child, info);
+        }
         release_orphans_locked(child, process, nullptr);
     }
 }

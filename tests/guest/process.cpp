@@ -297,6 +297,30 @@ TEST_CASE("the signal for a parent's death outlives exec") {
     CHECK(now_ns() - begin < 8'000'000'000);
 }
 
+TEST_CASE("the signal for a parent's death does not outlive a change of rights") {
+    if (getuid() != 0) return;
+    CHECK(child_exit([] {
+              int signo = -1;
+              if (prctl(PR_SET_PDEATHSIG, SIGUSR1) != 0) return 1;
+              if (prctl(PR_GET_PDEATHSIG, &signo) != 0 || signo != SIGUSR1) return 2;
+              if (seteuid(65534) != 0) return 3;
+              return prctl(PR_GET_PDEATHSIG, &signo) == 0 && signo == 0 ? 0 : 4;
+          }) == 0);
+}
+
+TEST_CASE("the most memory that was used is remembered") {
+    constexpr std::size_t kSize = std::size_t{64} << 20;
+    rusage usage{};
+    {
+        Mapping memory(kSize);
+        std::memset(memory.data(), 1, kSize);
+        REQUIRE(getrusage(RUSAGE_SELF, &usage) == 0);
+        CHECK(usage.ru_maxrss >= static_cast<long>(kSize / 1024));
+    }
+    REQUIRE(getrusage(RUSAGE_SELF, &usage) == 0);
+    CHECK(usage.ru_maxrss >= static_cast<long>(kSize / 1024));
+}
+
 namespace {
 
 // A program file of its own, gone with the object.
