@@ -36,7 +36,7 @@ public:
         return references_.fetch_sub(1, std::memory_order_acq_rel) == 1;
     }
 
-    u32 reference_count() const { return references_.load(std::memory_order_relaxed); }
+    u32 reference_count(std::memory_order order = std::memory_order_relaxed) const { return references_.load(order); }
 
     void last_reference() { delete static_cast<T*>(this); }
 

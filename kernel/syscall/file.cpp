@@ -48,10 +48,13 @@ fs::IoBuffer user_buffer(Buffer buffer, Size count) {
     return fs::IoBuffer::user(buffer.address, std::min(count, kMaxTransfer));
 }
 
-// A pipe or socket without a reader: the writer also gets SIGPIPE (write(2)).
-Result<u64> with_sigpipe(Result<u64> result) {
+// A pipe or socket without a reader: the writer also gets SIGPIPE (write(2)). A file that another than root writes to loses its
+// set-id bits, so that nobody puts code of their own behind them (Linux: file_remove_privs()).
+Result<u64> after_write(const fs::File& file, Result<u64> result) {
     if (!result && result.error() == Errno::kEPIPE)
         (void)task::send_signal(task::current_thread(), task::user_signal(abi::kSIGPIPE));
+    if (result && (file.inode->mode & (abi::kS_ISUID | abi::kS_ISGID)) != 0) [[unlikely]]
+        fs::drop_set_id(*file.inode, process().credentials);
     return result;
 }
 
@@ -70,7 +73,8 @@ Result<u64> write_at(Fd fd, fs::IoBuffer buffer, Offset offset) {
     const fs::FileRef file = TRY(file_of(fd));
     if (!file->seekable()) return fail(Errno::kESPIPE);
     if (!file->writable()) return fail(Errno::kEBADF);
-    return file->write_at(buffer, static_cast<u64>(offset), (file->status_flags() & abi::kO_APPEND) != 0);
+    return after_write(*file,
+                       file->write_at(buffer, static_cast<u64>(offset), (file->status_flags() & abi::kO_APPEND) != 0));
 }
 
 }  // namespace
@@ -86,7 +90,7 @@ Result<u64> sys_read(Fd fd, Buffer buffer, Size count) {
 Result<u64> sys_write(Fd fd, Buffer buffer, Size count) {
     const fs::FileRef file = TRY(file_of(fd));
     fs::IoBuffer from = user_buffer(buffer, count);
-    return with_sigpipe(file->write(from));
+    return after_write(*file, file->write(from));
 }
 
 Result<u64> sys_pread64(Fd fd, Buffer buffer, Size count, Offset offset) {
@@ -108,7 +112,7 @@ Result<u64> sys_writev(Fd fd, In<abi::IoVec> from, Int count) {
     const fs::FileRef file = TRY(file_of(fd));
     Pieces pieces;
     fs::IoBuffer source = TRY(pieces.load(from, count));
-    return with_sigpipe(file->write(source));
+    return after_write(*file, file->write(source));
 }
 
 Result<u64> sys_preadv(Fd fd, In<abi::IoVec> from, Int count, Offset offset) {
@@ -149,7 +153,7 @@ Result<u64> sys_sendfile(Fd out, Fd in, InOut<i64> offset, Size count) {
         moved = source->read_at(to, static_cast<u64>(position));
         if (!moved || *moved == 0) break;
         fs::IoBuffer from = fs::IoBuffer::kernel(page.get(), *moved);
-        moved = with_sigpipe(target->write(from));
+        moved = after_write(*target, target->write(from));
         if (!moved) break;
         done += *moved;
         position += static_cast<i64>(*moved);
@@ -278,6 +282,7 @@ Result<u64> sys_ftruncate(Fd fd, Offset size) {
     const fs::FileRef file = TRY(file_of(fd));
     if (!file->writable() || file->inode->kind != fs::InodeKind::Regular) return fail(Errno::kEINVAL);
     TRY(fs::change_size(*file->inode, static_cast<u64>(size)));
+    fs::drop_set_id(*file->inode, process().credentials);
     return 0;
 }
 

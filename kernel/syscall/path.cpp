@@ -160,6 +160,7 @@ Result<u64> sys_truncate(Path path, Offset size) {
     const Result<> changed = fs::change_size(*inode, static_cast<u64>(size));
     inode->end_use(fs::FileUse::Written);
     TRY(changed);
+    fs::drop_set_id(*inode, me());
     return 0;
 }
 
@@ -254,7 +255,8 @@ Result<u64> sys_symlinkat(Path target, DirFd directory, Path path) {
 Result<u64> sys_readlinkat(DirFd directory, Path path, Buffer buffer, Size size) {
     if (static_cast<i32>(size) <= 0) return fail(Errno::kEINVAL);
     const fs::InodeRef inode = TRY(inode_at(directory, path, abi::kAT_SYMLINK_NOFOLLOW | abi::kAT_EMPTY_PATH));
-    if (inode->kind != fs::InodeKind::Symlink) return fail(Errno::kEINVAL);
+    if (inode->kind != fs::InodeKind::Symlink)  // an empty path is for a descriptor of a link itself only
+        return fail(TRY(In<char>(path.address).load()) == 0 ? Errno::kENOENT : Errno::kEINVAL);
     const std::unique_ptr<char[]> text(new (std::nothrow) char[abi::kPATH_MAX]);
     if (!text) return fail(Errno::kENOMEM);
     const usize length = TRY(inode->read_link({text.get(), std::min<u64>(size, abi::kPATH_MAX)}));
@@ -284,6 +286,7 @@ Result<u64> sys_fstatfs(Fd fd, Out<abi::Statfs> result) {
 
 Result<u64> sys_mount(Path source, Path target, Text type, Size flags, Text options) {
     TRY(check_root());
+    if (target.address == 0) return fail(Errno::kEFAULT);
     PathArgument buffers[4];
     std::string_view texts[4];
     const u64 addresses[4] = {source.address, target.address, type.address, options.address};

@@ -507,3 +507,55 @@ TEST_CASE("poll waits for as many files as may be open") {
     for (const int fd : copies) close(fd);
     REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
+
+TEST_CASE("vectors with a piece that is not there") {
+    const Scratch scratch;
+    char good[] = "0123456789", in[32] = "";
+    char* const bad = reinterpret_cast<char*>(16);
+    const iovec out[] = {{good, 10}, {bad, 10}};
+    const iovec back[] = {{in, 10}, {bad, 10}};
+    const int fd = make_file("f");
+    CHECK(writev(fd, out, 2) == 10);
+    CHECK(content(fd) == "0123456789");
+    CHECK(lseek(fd, 0, SEEK_CUR) == 10);
+    REQUIRE(write(fd, "abcdefghij", 10) == 10);
+    REQUIRE(lseek(fd, 0, SEEK_SET) == 0);
+    CHECK(readv(fd, back, 2) == 10);
+    CHECK(std::string(in) == good);
+    CHECK(lseek(fd, 0, SEEK_CUR) == 10);
+    close(fd);
+
+    Pipe pipe;
+    CHECK(fails(writev(pipe.writer(), out, 2), EFAULT));
+    int waiting = -1;
+    REQUIRE(ioctl(pipe.reader(), FIONREAD, &waiting) == 0);
+    CHECK(waiting == 0);
+    REQUIRE(write(pipe.writer(), "abcdefghijklmnopqrst", 20) == 20);
+    CHECK(fails(readv(pipe.reader(), back, 2), EFAULT));
+    CHECK(read(pipe.reader(), in, sizeof in) == 20);
+    CHECK(std::string(in, 20) == "abcdefghijklmnopqrst");
+}
+
+TEST_CASE("whoever writes to a set-id file takes that away, unless it is root") {
+    if (getuid() != 0) return;
+    const Scratch scratch;
+    const int fd = make_file("f");
+    const auto mode = [&] {
+        struct stat now{};
+        fstat(fd, &now);
+        return now.st_mode & 07777;
+    };
+    REQUIRE(chmod(".", 0777) == 0);
+    for (const bool truncates : {false, true}) {
+        REQUIRE(fchmod(fd, 06777) == 0);
+        CHECK(write(fd, "x", 1) == 1);
+        CHECK(mode() == 06777);
+        CHECK(child_exit([&] {
+                  const int own = setuid(65534) == 0 ? open("f", O_RDWR) : -1;
+                  if (own < 0) return 1;
+                  return (truncates ? ftruncate(own, 1) == 0 : write(own, "y", 1) == 1) ? 0 : 2;
+              }) == 0);
+        CHECK(mode() == 0777);
+    }
+    close(fd);
+}

@@ -69,6 +69,14 @@ TEST_CASE("mounts are crossed in both directions", "[fs][mount]") {
     const fs::WalkStart jailed{above->parent(), above->parent(), &kRootUser};
     CHECK(fs::walk(jailed, "../../..", FollowLast::No).value() == jailed.root);
     CHECK(fs::walk(jailed, "/../above", FollowLast::No).value() == above);
+    REQUIRE(fs::mount(start, "over", "mnt", "tmpfs", 0));  // nor is there a way out through what covers it
+    fs::DentryRef cover = fs::walk(start, "mnt", FollowLast::No).value();
+    CHECK(fs::walk(jailed, "/..", FollowLast::No).value() == cover);
+    CHECK(fs::walk({jailed.root, cover, &kRootUser}, "../..", FollowLast::No).value() == cover);
+    CHECK(fs::mount(start, "x", "mnt", "tmpfs", abi::kMS_REMOUNT | abi::kMS_NOATIME));
+    CHECK(error_of(fs::mount(start, "x", "mnt/..", "tmpfs", abi::kMS_REMOUNT)) == 22);
+    cover = nullptr;
+    REQUIRE(fs::unmount(start, "mnt", 0));
     CHECK(error_of(fs::rename(start, "mnt/above", start, "here", 0)) == 18);
 
     CHECK(error_of(fs::unmount(start, "mnt", 0)) == 16);

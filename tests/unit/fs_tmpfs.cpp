@@ -3,19 +3,12 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "kernel/task/memory.hpp"
 #include "tests/unit/fs_machine.hpp"
 
 using namespace hd;
 using namespace hd::test;
 using fs::FollowLast;
 using fs::InodeKind;
-
-namespace {
-u64 g_unmapped_from;
-}  // namespace
-
-void hd::task::unmap_everywhere(const void*, u64 from) { g_unmapped_from = from; }
 
 namespace {
 
@@ -224,16 +217,16 @@ TEST_CASE("a truncation takes pages that somebody refers to out of the mappings"
     FsMachine machine;
     auto file = open_file(machine, "file", abi::kO_RDWR | abi::kO_CREAT);
     REQUIRE(fs::change_size(*file->inode, 3 * mm::kPageSize));
-    g_unmapped_from = 0;
+    fake::g_unmapped_from = 0;
     {
         const auto mapped = file->inode->page(2, mm::PageUse::Write).value();
         REQUIRE(fs::change_size(*file->inode, mm::kPageSize + 1));
-        CHECK(g_unmapped_from == 2 * mm::kPageSize);
+        CHECK(fake::g_unmapped_from == 2 * mm::kPageSize);
     }
     CHECK(file->inode->page(1, mm::PageUse::Write));
-    g_unmapped_from = 0;
+    fake::g_unmapped_from = 0;
     REQUIRE(fs::change_size(*file->inode, 0));
-    CHECK(g_unmapped_from == 0);  // nobody else had that one
+    CHECK(fake::g_unmapped_from == 0);  // nobody else had that one
 }
 
 TEST_CASE("permissions are those of path_resolution(7)", "[fs][tmpfs]") {

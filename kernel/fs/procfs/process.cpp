@@ -44,6 +44,11 @@ Result<> put_cmdline(TextSink& sink, const Subject& subject) {
     return put_memory(sink, subject, &Layout::arguments_start, &Layout::arguments_end);
 }
 
+Result<> put_own_maps(TextSink& sink, const Subject& subject) {
+    TRY(check_inspect(resources_of(*subject.process)));
+    return put_maps(sink, subject);
+}
+
 Result<> put_environ(TextSink& sink, const Subject& subject) {
     using Layout = mm::AddressSpace::Layout;
     TRY(check_inspect(resources_of(*subject.process)));
@@ -113,7 +118,7 @@ constexpr Entry kEntries[] = {
     text("cmdline", put_cmdline),
     text("comm", put_comm, 0644),
     text("environ", put_environ, 0400),
-    text("maps", put_maps),
+    text("maps", put_own_maps),
     text("mountinfo", put_mountinfo),
     text("mounts", put_mounts),
     text("stat", put_stat),

@@ -247,7 +247,7 @@ constexpr Node kSysNodes[] = {directory("kernel", kKernelNodes)};
 constexpr Node kHeddleNodes[] = {
     file(
         "exit_status", [](TextSink& sink) { format_to(sink, "{}\n", exit_status()); }, 0644, store_exit_status),
-    file("resources", put_resources)};
+    file("resources", put_resources, 0400)};  // counting empties the name cache first
 
 constexpr Node kRootNodes[] = {
     link("self", [](TextSink& sink) { format_to(sink, "{}", task::current_process().pid()); }),

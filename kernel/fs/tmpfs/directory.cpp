@@ -15,7 +15,8 @@ TmpfsDirectory::~TmpfsDirectory() {
     while (!positions_.empty()) {
         Entry& entry = *positions_.begin();
         positions_.erase(positions_.begin());
-        if (entry.inode->is_directory() && entry.inode->reference_count() == 1) {
+        // acquire: sees what the holders of the other references, now gone, did to the directory; pairs with drop_reference().
+        if (entry.inode->is_directory() && entry.inode->reference_count(std::memory_order_acquire) == 1) {
             auto& child = static_cast<TmpfsDirectory&>(*entry.inode);
             child.names_.clear();
             while (!child.positions_.empty()) {

@@ -18,8 +18,13 @@ TmpfsFile::~TmpfsFile() { system().uncharge_pages(charged_.load(std::memory_orde
 Result<mm::FrameRef> TmpfsFile::find_or_add(u64 index) {
     if (mm::FrameRef found = pages_.find(index)) return found;
     TRY(system().charge_page());
-    charged_.fetch_add(1, std::memory_order_relaxed);
-    return pages_.get_or_create(index);
+    bool made = false;
+    auto page = pages_.get_or_create(index, &made);
+    if (made)
+        charged_.fetch_add(1, std::memory_order_relaxed);
+    else
+        system().uncharge_pages(1);  // no memory, or another thread was faster
+    return page;
 }
 
 Result<mm::FrameRef> TmpfsFile::page(u64 index, mm::PageUse use) {

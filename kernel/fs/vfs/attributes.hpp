@@ -9,6 +9,8 @@ namespace hd::fs {
 Result<> change_mode(Inode& inode, u32 mode, const Credentials& who);
 // chown(2); ~0 keeps an id. An ordinary owner may only choose another group that it is in. Clears set-id bits. EPERM, EROFS.
 Result<> change_owner(Inode& inode, u32 uid, u32 gid, const Credentials& who);
+// What a write by another than root takes away: the set-id bits.
+void drop_set_id(Inode& inode, const Credentials& who);
 // utimensat(2); kUTIME_NOW and kUTIME_OMIT in tv_nsec. EPERM, EACCES, EINVAL, EROFS.
 Result<> change_times(Inode& inode, abi::Timespec accessed, abi::Timespec modified, const Credentials& who);
 // truncate(2) after check_access(), ftruncate(2) on a writable file. EISDIR, EINVAL, EFBIG.

@@ -66,12 +66,13 @@ Result<DentryRef> Dentry::make(InodeRef inode, DentryRef parent, std::string_vie
     return DentryRef(kAdoptRef, dentry);
 }
 
-DentryRef Dentry::parent() {
+DentryRef Dentry::parent(const Dentry* root) {
     core::LockGuard guard(MountTable::lock());
     Dentry* at = this;
     while (at->parent_ == nullptr) {
         if (at->mount_ == nullptr || !at->mount_->point) return DentryRef(at);
         at = at->mount_->point.get();
+        if (at == root) return DentryRef(at);
     }
     return DentryRef(at->parent_);
 }

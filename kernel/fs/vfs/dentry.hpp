@@ -31,7 +31,8 @@ public:
 
     // The directory that this is in; for a mounted root, the directory that the mount point is in; for the topmost root and
     // for detached ones, itself.
-    DentryRef parent();
+    // Over mount points; not above `root`, which may itself be mounted over.
+    DentryRef parent(const Dentry* root = nullptr);
     bool is_root() const { return parent_ == nullptr; }  // of a mounted file system, or detached: never changes
     bool unlinked() const { return unlinked_.load(std::memory_order_relaxed); }
     // Is something mounted here? A hint unless the lock of the directory that this is in is held.

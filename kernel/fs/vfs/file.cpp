@@ -68,7 +68,7 @@ Result<u64> File::read_at(IoBuffer& buffer, u64 offset) {
     if (offset >= size) return 0;
     for (u64 left = std::min(buffer.remaining(), size - offset); left != 0;) {
         const u64 in_page = offset % mm::kPageSize;
-        const u64 count = std::min(left, mm::kPageSize - in_page);
+        const u64 count = std::min({left, mm::kPageSize - in_page, buffer.contiguous()});
         const auto frame = inode->page(offset / mm::kPageSize, mm::PageUse::Read);
         if (!frame) {
             if (frame.error() == Errno::kENXIO) break;  // truncated meanwhile
@@ -92,7 +92,7 @@ Result<u64> File::write_at(IoBuffer& buffer, u64 offset, bool append) {
     Result<> result;
     for (u64 left = std::min(buffer.remaining(), kMaxFileSize - offset); left != 0 && result;) {
         const u64 in_page = offset % mm::kPageSize;
-        const u64 count = std::min(left, mm::kPageSize - in_page);
+        const u64 count = std::min({left, mm::kPageSize - in_page, buffer.contiguous()});
         const auto frame = inode->page_for_write(offset / mm::kPageSize);
         if (!frame) {
             result = fail(frame.error());

@@ -173,6 +173,9 @@ namespace {
 
 bool owns(const Inode& inode, const Credentials& who) { return who.is_root() || inode.uid == who.fsuid; }
 
+// Set-group-id without the group's x bit means something else (mandatory locking) and stays.
+u32 without_set_id(u32 mode) { return mode & ~abi::kS_ISUID & ~((mode & 010) != 0 ? abi::kS_ISGID : 0); }
+
 }  // namespace
 
 Result<> change_mode(Inode& inode, u32 mode, const Credentials& who) {
@@ -197,11 +200,15 @@ Result<> change_owner(Inode& inode, u32 uid, u32 gid, const Credentials& who) {
     if (uid != kKeep) change.uid = uid;
     if (gid != kKeep) change.gid = gid;
     if (inode.kind == InodeKind::Regular) {  // chown(2): an executable must not become set-id for another owner
-        u32 mode = inode.mode & ~abi::kS_ISUID;
-        if ((mode & 010) != 0) mode &= ~abi::kS_ISGID;
-        change.mode = mode;
+        change.mode = without_set_id(inode.mode);
     }
     return inode.set_attributes(change);
+}
+
+void drop_set_id(Inode& inode, const Credentials& who) {
+    if (who.is_root() || inode.kind != InodeKind::Regular) return;
+    sync::MutexGuard guard(inode.lock);
+    inode.mode = without_set_id(inode.mode);
 }
 
 Result<> change_times(Inode& inode, abi::Timespec accessed, abi::Timespec modified, const Credentials& who) {

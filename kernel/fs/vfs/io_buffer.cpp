@@ -5,18 +5,25 @@
 
 namespace hd::fs {
 
+u64 IoBuffer::contiguous() {
+    while (piece_ == 0 && remaining() != 0) {
+        address_ = rest_.front().iov_base;
+        piece_ = rest_.front().iov_len;
+        rest_ = rest_.subspan(1);
+    }
+    return piece_;
+}
+
 // Calls copy(address, size) for each stretch of `count` bytes.
 template <class Copy> Result<> IoBuffer::move(u64 count, Copy copy) {
     ASSERT(count <= remaining(), "a copy of more bytes than the buffer has");
+    const IoBuffer before = *this;
     while (count != 0) {
-        if (piece_ == 0) {
-            address_ = rest_.front().iov_base;
-            piece_ = rest_.front().iov_len;
-            rest_ = rest_.subspan(1);
-            continue;
+        const u64 size = std::min(count, contiguous());
+        if (const auto copied = copy(address_, size); !copied) {
+            *this = before;  // all or nothing: the caller moves on by what done() says
+            return copied;
         }
-        const u64 size = std::min(count, piece_);
-        TRY(copy(address_, size));
         advance(size);
         count -= size;
     }

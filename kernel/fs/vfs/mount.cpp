@@ -115,6 +115,11 @@ RefPtr<Mount> MountTable::nth(usize index) {
     return RefPtr<Mount>(mount);
 }
 
+bool MountTable::is_mounted(const Dentry& root) {
+    core::LockGuard guard(g_tree_lock);
+    return root.mount_ != nullptr;
+}
+
 DentryRef MountTable::root() {
     core::LockGuard guard(g_tree_lock);
     return g_first != nullptr ? g_first->root : DentryRef{};
@@ -126,7 +131,7 @@ Result<std::string_view> MountTable::path_of(const Dentry& dentry, const Dentry&
     core::LockGuard guard(g_tree_lock);
     const Dentry* at = &dentry;
     bool any = false;
-    while (at != &root) {
+    while (at != &root && !text.overflow()) {
         if (at->parent_ != nullptr) {
             text.prepend(at->name());
             text.prepend("/");

@@ -43,6 +43,7 @@ public:
             return cross(std::move(dentry));
         return dentry;
     }
+    static bool is_mounted(const Dentry& root);  // is it the root of a mount?
     // See path.hpp.
     static Result<std::string_view> path_of(const Dentry& dentry, const Dentry& root, std::span<char> buffer);
     static DentryRef root();

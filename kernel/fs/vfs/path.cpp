@@ -183,10 +183,13 @@ Result<> mount(const WalkStart& start, std::string_view source, std::string_view
                u64 flags, std::string_view options) {
     constexpr u64 kKept = abi::kMS_RDONLY | abi::kMS_NOSUID | abi::kMS_NODEV | abi::kMS_NOEXEC;
     if (!start.who->is_root()) return fail(Errno::kEPERM);
-    if ((flags & ~(kKept | abi::kMS_REMOUNT | abi::kMS_SILENT | abi::kMS_RELATIME)) != 0) return fail(Errno::kEINVAL);
+    // Access times are relative whatever is asked for, and nothing is written later than at once.
+    constexpr u64 kNoEffect = abi::kMS_SILENT | abi::kMS_RELATIME | abi::kMS_NOATIME | abi::kMS_NODIRATIME |
+                              abi::kMS_STRICTATIME | abi::kMS_SYNCHRONOUS;
+    if ((flags & ~(kKept | kNoEffect | abi::kMS_REMOUNT)) != 0) return fail(Errno::kEINVAL);
     DentryRef point = TRY(walk(start, target, FollowLast::Yes));
     if ((flags & abi::kMS_REMOUNT) != 0) {
-        if (!point->is_root()) return fail(Errno::kEINVAL);
+        if (!MountTable::is_mounted(*point)) return fail(Errno::kEINVAL);
         point->inode->file_system.flags.store(flags & kKept);
         return {};
     }

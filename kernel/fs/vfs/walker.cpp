@@ -73,7 +73,7 @@ Result<DentryRef> Walker::step(std::string_view name, u64 hash) {
     if (name.size() > abi::kNAME_MAX) return fail(Errno::kENAMETOOLONG);
     if (name.front() == '.') {
         if (name.size() == 1) return at_;
-        if (name == "..") return at_ == start_.root ? at_ : at_->parent();
+        if (name == "..") return at_ == start_.root ? at_ : at_->parent(start_.root.get());
     }
     if (DentryRef cached = DentryCache::find(*at_, name, hash)) return cached;
     sync::MutexGuard guard(directory.lock);

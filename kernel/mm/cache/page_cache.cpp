@@ -39,7 +39,7 @@ FrameRef PageCache::find(u64 index) {
     return find_locked(index);
 }
 
-Result<FrameRef> PageCache::get_or_create(u64 index) {
+Result<FrameRef> PageCache::get_or_create(u64 index, bool* made) {
     if (FrameRef found = find(index)) return found;
     Frame* const frame = TRY(allocate_frame(Zero::Yes));
     FrameRef fresh(frame);
@@ -49,6 +49,7 @@ Result<FrameRef> PageCache::get_or_create(u64 index) {
     TRY(pages_.insert(index, fresh.get()));
     get_frame(*fresh);
     count_pages(1);
+    if (made != nullptr) *made = true;
     return fresh;
 }
 

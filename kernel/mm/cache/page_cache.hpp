@@ -21,8 +21,8 @@ public:
 
     // Empty if there is none.
     FrameRef find(u64 index);
-    // A new page is zero. ENOMEM.
-    Result<FrameRef> get_or_create(u64 index);
+    // A new page is zero; `made` is set if it is new. ENOMEM.
+    Result<FrameRef> get_or_create(u64 index, bool* made = nullptr);
     // Drops the pages from that index on. True: somebody refers to one of them still, so it may be mapped.
     bool truncate(u64 from);
     u64 page_count();

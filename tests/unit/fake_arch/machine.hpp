@@ -66,4 +66,7 @@ bool tlb_holds(CpuId cpu, VirtAddr page);
 // The root that a CPU has loaded.
 PhysAddr page_table_of(CpuId cpu);
 
+// From where a file's pages were last taken out of all mappings, for it had become shorter (task.cpp).
+extern u64 g_unmapped_from;
+
 }  // namespace hd::fake
