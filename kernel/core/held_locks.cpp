@@ -25,14 +25,16 @@ const char* rank_name(Rank rank) { return rank < Rank::kCount ? kRankNames[stati
 const HeldLocks& held_spinlocks_of(CpuId cpu) { return g_held_spinlocks.on(cpu); }
 
 void HeldLocks::describe(TextSink& sink) const {
-    for (usize i = 0; i < count_; ++i)
+    for (usize i = 0; i < count_; ++i) {
+        const bool awaited = reinterpret_cast<u64>(locks_[i].lock) % 2 != 0;
         format_to(sink, "    {} {} {} at {}:{}\n", rank_name(locks_[i].rank), locks_[i].lock,
-                  locks_[i].awaited ? "waited for" : "taken", locks_[i].site.file_name(), locks_[i].site.line());
+                  awaited ? "waited for" : "taken", locks_[i].site.file_name(), locks_[i].site.line());
+    }
 }
 
 const HeldLock* HeldLocks::find_owned(const void* lock) const {
     for (usize i = 0; i < count_; ++i)
-        if (locks_[i].lock == lock && !locks_[i].awaited) return &locks_[i];
+        if (locks_[i].lock == lock) return &locks_[i];
     return nullptr;
 }
 
@@ -61,7 +63,7 @@ void HeldLocks::overflow(const HeldLock& next) const {
 void SpinlockBase::wait(const Site& site) {
     constexpr u64 kTooLong = u64{60} << 30;  // cycles: about 20 seconds and more
     const u64 start = arch::cycles();
-    held_spinlocks().set_awaited(true);
+    held_spinlocks().set_awaited(this, true);
     for (;;) {
         while (locked_.load(std::memory_order_relaxed)) {
             arch::cpu_relax();
@@ -76,7 +78,7 @@ void SpinlockBase::wait(const Site& site) {
                   holder != nullptr ? holder->site.line() : 0);
         }
         // acquire: pairs with the release in release().
-        if (!locked_.exchange(true, std::memory_order_acquire)) return held_spinlocks().set_awaited(false);
+        if (!locked_.exchange(true, std::memory_order_acquire)) return held_spinlocks().set_awaited(this, false);
     }
 }
 

@@ -15,7 +15,6 @@ namespace hd::core {
 struct HeldLock {
     const void* lock = nullptr;
     Rank rank{};
-    bool awaited = false;  // wanted, and another CPU's still
     std::source_location site{};
 };
 
@@ -50,8 +49,11 @@ public:
     }
     usize count() const { return count_; }
     void describe(TextSink& sink) const;
-    // The newest lock is being waited for, or was got at last.
-    void set_awaited(bool awaited) { locks_[count_ - 1].awaited = awaited; }
+    // The newest lock is being waited for, or was got at last. The mark is the lowest bit of its address, so that the way without
+    // a wait stores nothing more.
+    void set_awaited(const void* lock, bool awaited) {
+        locks_[count_ - 1].lock = static_cast<const char*>(lock) + (awaited ? 1 : 0);
+    }
     const HeldLock* find_owned(const void* lock) const;  // nullptr: not held here
 
 private:
