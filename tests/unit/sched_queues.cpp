@@ -124,7 +124,9 @@ TEST_CASE("a thread whose registers are still in the CPU is not sent to another 
     Entity idle[2], thread;
     for (u32 i = 2; i-- > 0;) {
         fake::become_cpu(CpuId{i});
+        arch::irq_disable();
         init_cpu(idle[i]);
+        arch::irq_enable();
     }
     RunQueue& queue = run_queue_of(CpuId{0});
     queue.current = &thread;
