@@ -60,6 +60,7 @@ step build-libgcc make -j"$jobs" all-target-libgcc
 step install-libgcc make install-target-libgcc
 step configure-libstdc++ make configure-target-libstdc++-v3
 step install-libstdc++-headers make -C "$target/libstdc++-v3/include" install
+step install-libsupc++-headers make -C "$target/libstdc++-v3/libsupc++" install-stdHEADERS install-bitsHEADERS
 
 # What it is for: a translation unit with the headers that the kernel uses.
 cat >"$work/check.cpp" <<'END'
