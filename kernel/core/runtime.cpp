@@ -10,6 +10,12 @@ extern "C" void __assert_fail(const char* condition, const char* file, unsigned 
     hd::core::assertion_failed("library assertion", condition, file, static_cast<int>(line));
 }
 
+// The same by newlib's <cassert>, which the bare cross toolchain has.
+extern "C" [[noreturn]] void __assert_func(const char* file, int line, const char* function, const char* condition);
+extern "C" void __assert_func(const char* file, int line, const char*, const char* condition) {
+    hd::core::assertion_failed("library assertion", condition, file, line);
+}
+
 extern "C" [[noreturn]] void __cxa_pure_virtual();
 extern "C" void __cxa_pure_virtual() {
     hd::core::panic("a pure virtual function was called: an object is used while it is made or destroyed");
