@@ -127,11 +127,10 @@ Result<u64> sys_arch_prctl(Int code, Address address) {
 
 static Result<u64> set_name(Address from) {
     char name[sizeof(sched::Entity::name)] = {};
-    char text[sizeof(name)];
-    if (!mm::is_user_range(from, 1)) return fail(Errno::kEFAULT);
-    const i64 length = arch::copy_string_from_user_raw(text, from, sizeof(text) - 1);
-    if (length < 0) return fail(Errno::kEFAULT);
-    std::memcpy(name, text, static_cast<usize>(length));
+    const auto copied = mm::copy_string_from_user({name, sizeof(name) - 1}, from);
+    if (!copied && copied.error() != Errno::kENAMETOOLONG) return fail(copied.error());  // a longer one is cut off
+    const usize length = copied ? copied->size() : sizeof(name) - 1;
+    std::memset(name + length, 0, sizeof(name) - length);
     std::memcpy(current_thread().name, name, sizeof(name));
     return 0;
 }

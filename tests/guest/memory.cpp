@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -194,6 +195,24 @@ TEST_CASE("no system call believes a bad pointer") {
     CHECK(refused(read(zero, read_only.data(), 16)));
     CHECK(write(pipe.writer(), read_only.data(), 16) == 16);
     close(zero);
+}
+
+TEST_CASE("a string that reaches the end of user memory is a bad one") {
+    CHECK(child_exit([] {
+              auto* const page =
+                  reinterpret_cast<char*>(0x7fff'ffff'e000);  // the last; perhaps the stack has it already
+              mmap(page, kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+              for (std::size_t length : {1U, 7U, 8U, 9U, 200U}) {
+                  char* const text = page + kPageSize - length;
+                  std::memset(text, 'x', length);
+                  if (open(text, O_RDONLY) != -1 || errno != EFAULT) return 1;
+                  if (access(text, F_OK) != -1 || errno != EFAULT) return 2;
+                  if (length < 15 && (prctl(PR_SET_NAME, text) != -1 || errno != EFAULT)) return 3;
+                  char* const arguments[] = {text, nullptr};
+                  if (execv("/bin/true", arguments) != -1 || errno != EFAULT) return 4;
+              }
+              return 0;
+          }) == 0);
 }
 
 TEST_CASE("a transfer that runs into a bad page moves what it can") {
