@@ -79,10 +79,16 @@ void give_away_children_locked(Process& process) REQUIRES(g_tree_lock) {
 // Everything that the process holds. May sleep.
 void release_resources(Process& process) {
     set_real_timer(process, {});
+    bool borrowed;
+    {
+        const TreeGuard guard(g_tree_lock);
+        borrowed = process.borrows_memory;
+    }
+    if (!borrowed) account_space(process, *process.space);
     // Here, where make_room() still sees the space: it then waits for what comes back instead of killing somebody else.
     if (process.space->reference_count() == 1) process.space->reap();
     Resources resources;
-    bool leader, borrowed;
+    bool leader;
     {
         const TreeGuard guard(g_tree_lock);
         std::swap(resources.space, process.space);
@@ -90,9 +96,8 @@ void release_resources(Process& process) {
         std::swap(resources.fs, process.fs);
         std::swap(resources.executable, process.executable);
         leader = process.group->session->leader == &process;
-        borrowed = return_memory_locked(process);
+        (void)return_memory_locked(process);
     }
-    if (!borrowed) account_space(process, *resources.space);
     resources.space = nullptr;
     if (leader) (void)give_up_terminal(true);
     // the files are closed here, at the end of `resources`

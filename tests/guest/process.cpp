@@ -308,6 +308,21 @@ TEST_CASE("the signal for a parent's death does not outlive a change of rights")
           }) == 0);
 }
 
+TEST_CASE("the parent is told how much memory a child had") {
+    constexpr std::size_t kSize = std::size_t{48} << 20;
+    const pid_t child = start_child([] {
+        Mapping memory(kSize);
+        std::memset(memory.data(), 1, kSize);
+        _exit(0);  // with the memory still there
+        return 1;
+    });
+    int status = -1;
+    rusage usage{};
+    REQUIRE(wait4(child, &status, 0, &usage) == child);
+    CHECK(status == 0);
+    CHECK(usage.ru_maxrss >= static_cast<long>(kSize / 1024));
+}
+
 TEST_CASE("the most memory that was used is remembered") {
     constexpr std::size_t kSize = std::size_t{64} << 20;
     rusage usage{};
