@@ -88,7 +88,15 @@ void VirtualConsole::draw() {
 // and keeps nobody else in one.
 void VirtualConsole::flush() {
     sync::MutexGuard guard(flushing_);
-    while (drawing_.exchange(true)) sched::yield();  // the log is at it: one pass, and one for each line that comes
+    // The log is at it: one pass, and one for each line that comes. It can wake nobody, as it may be anywhere in the kernel; and
+    // a yield would not let a thread of lower priority end its pass. Who has a signal to see to leaves word instead.
+    sync::WaitQueue nobody;
+    while (drawing_.exchange(true)) {
+        const auto pause = nobody.wait_interruptible("console", [] { return false; }, time::now() + milliseconds(1));
+        if (pause != sync::WaitResult::Interrupted) continue;
+        log_waits_.store(true);
+        return draw_for_log();
+    }
     draw();
     drawing_.store(false);
     draw_for_log();
