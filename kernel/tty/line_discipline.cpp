@@ -24,8 +24,8 @@ constexpr usize kThrottleAt = 128;  // IXOFF: stop the sender with this much roo
 
 // ---- input
 
-// Is there room for one more character? With PARMRK each counts for three, as in Linux. A line that is still being typed may overrun: its last
-// character is replaced, so that erasing and the newline get through (n_tty_receive_buf_common).
+// Is there room for one more character? With PARMRK each counts for three, as in Linux. A line that is still being typed may
+// overrun: its last character is replaced, so that erasing and the newline get through (n_tty_receive_buf_common).
 bool LineDiscipline::make_room() {
     const usize free = kCapacity - (head_ - tail_);
     const usize room = input(kPARMRK) ? (free + 2) / 3 : free;

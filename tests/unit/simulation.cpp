@@ -139,4 +139,14 @@ std::string simulate(u32 seeds, const std::function<void(Simulation&)>& build, u
     return failure;
 }
 
+void work(Nanoseconds time) {
+    const Nanoseconds piece = std::min(time, std::max(microseconds(1), Nanoseconds{time.raw / 500}));
+    for (Nanoseconds done{}; done < time; done += piece) fake::spend(piece);
+}
+
+void nap(Nanoseconds time) {
+    sync::WaitQueue queue;
+    queue.wait_interruptible("nap", [] { return false; }, time::now() + time);
+}
+
 }  // namespace hd::test

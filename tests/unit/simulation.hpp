@@ -52,6 +52,10 @@ private:
     u64 random_state_ = 0;
 };
 
+// For simulated threads: needs that much time of a CPU; sleeps that long.
+void work(Nanoseconds time);
+void nap(Nanoseconds time);
+
 // Counts who is inside. relaxed: the check must not order what the lock under test has to order.
 class Inside {
 public:

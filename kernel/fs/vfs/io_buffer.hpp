@@ -23,7 +23,8 @@ public:
     // How many bytes lie in one piece of memory from here on. Who moves no more than that at a time counts what went well
     // before a bad piece.
     u64 contiguous();
-    // All of the bytes, no more than remaining(), or EFAULT: then the buffer stands where it stood. put: into the reader's buffer; get: out of the writer's.
+    // All of the bytes, no more than remaining(), or EFAULT: then the buffer stands where it stood. put: into the reader's
+    // buffer; get: out of the writer's.
     Result<> put(std::span<const u8> bytes) {
         if (!user_ || bytes.size() > piece_) [[unlikely]]
             return put_pieces(bytes);
