@@ -19,12 +19,11 @@ bool pull(u32 at_least) NO_THREAD_SAFETY_ANALYSIS {
     if (busiest == self) return false;
     RunQueue& theirs = run_queue_of(busiest);
     theirs.lock.lock_irqs_off();
-    Entity* thread = theirs.find([&](const Entity& candidate) { return affinity_of(candidate).has(self); });
+    Entity* thread = theirs.ready.find([&](const Entity& candidate) { return affinity_of(candidate).has(self); });
     if (thread != nullptr) theirs.dequeue(*thread);
     theirs.lock.unlock_irqs_off();
     if (thread == nullptr) return false;
     // On no queue, hence ours. Its affinity may change before it is on one: drain() looks at it again.
-    this_run_queue().pulled.add();
     deliver(*thread, self, WakeHint::None);
     return true;
 }
@@ -93,8 +92,6 @@ Nanoseconds cpu_time(const Entity& thread) NO_THREAD_SAFETY_ANALYSIS {
     queue.lock.unlock_irqs_off();
     return used;
 }
-
-Nanoseconds round_robin_interval() { return kRoundRobinSlice; }
 
 // Wherever the thread is, it ends up on a CPU of the mask:
 //   - it runs: its CPU is told to choose again and then sends it away (switch_away());

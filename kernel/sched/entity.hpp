@@ -13,7 +13,6 @@
 //                                      the predicate was true after all
 #pragma once
 #include <atomic>
-#include <boost/intrusive/list_hook.hpp>
 #include <boost/intrusive/set_hook.hpp>
 
 #include "arch/context.hpp"
@@ -25,13 +24,9 @@ namespace hd::sched {
 
 enum class State : u32 { New, Runnable, Running, Blocking, Sleeping, Dead };
 
-enum class Policy : u8 {
-    Normal,
-    Fifo,
-    RoundRobin,
-    Batch,
-    Idle
-};  // in the order of Linux's SCHED_*; Idle is SCHED_IDLE
+enum class Policy : u8 { Normal = 0, Fifo = 1, RoundRobin = 2, Batch = 3, Idle = 5 };  // Linux's SCHED_*
+
+inline bool is_realtime(Policy policy) { return policy == Policy::Fifo || policy == Policy::RoundRobin; }
 
 // Why a thread sleeps, as Linux shows it: S (a signal ends it), D (nothing but its event), T (stopped).
 enum class SleepKind : u8 { Interruptible, Uninterruptible, Stopped };
@@ -66,14 +61,13 @@ struct Entity {
     // The owner CPU's, under its run queue's lock.
     arch::Context context;
     arch::UserCpuState user_state;
-    boost::intrusive::set_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> fair_link;
-    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> realtime_link;
+    boost::intrusive::set_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> queue_link;
     u64 virtual_runtime = 0;   // weighted nanoseconds, on the scale of the queue of `cpu`
     Nanoseconds slice_used{};  // how much of its turn it has had
     Nanoseconds run_time{};    // sum of all its time on a CPU
     std::atomic<u32> queued_on{
         0};             // the number of the CPU on whose queue it is, plus 1; changed under that queue's lock
-    u8 queue_slot = 0;  // while queued or running: its real-time priority then, 0 for the fair queue
+    u8 queue_slot = 0;  // while queued or running: realtime_slot() of it then
 
     // Waking: a stack of threads on their way to a CPU's queue.
     Entity* pending_next = nullptr;
@@ -82,7 +76,7 @@ struct Entity {
     SleepKind sleep_kind = SleepKind::Interruptible;
     const char* wait_channel = "";  // what it sleeps for, for /proc/PID/wchan and reports
 
-    // Set by sched::set_* under the run queue's lock; read by wakers without it (parameters.hpp says why that is right).
+    // Set by sched::set_* under the run queue's lock; read by wakers without it: see read_parameter().
     Policy policy = Policy::Normal;
     u8 realtime_priority = 0;  // 1 to 99 for Fifo and RoundRobin
     i8 nice = 0;
@@ -95,5 +89,26 @@ struct Entity {
 
     core::HeldLocks held_sleeping_locks;
 };
+
+// A thread's parameters are written under the lock of the run queue that the thread belongs to, but a waker on another CPU
+// reads them without it, and a thread on its way between queues belongs to none. So every access is a relaxed atomic one. A
+// reader may then see a mixture of old and new values: it queues the thread a little wrong for one turn. Where a thread *is*
+// queued is remembered in Entity::queue_slot, not derived again.
+template <class T> T read_parameter(const T& parameter) {
+    return std::atomic_ref(const_cast<T&>(parameter)).load(std::memory_order_relaxed);
+}
+template <class T> void write_parameter(T& parameter, T value) {
+    std::atomic_ref(parameter).store(value, std::memory_order_relaxed);
+}
+
+// The affinity takes part in a proof (set_affinity() in balance.cpp): sequentially consistent.
+inline CpuMask affinity_of(const Entity& thread) {
+    return std::atomic_ref(const_cast<CpuMask&>(thread.affinity)).load();
+}
+
+// 1 to 99 for real-time threads, 0 for all others.
+inline u8 realtime_slot(const Entity& thread) {
+    return is_realtime(read_parameter(thread.policy)) ? read_parameter(thread.realtime_priority) : u8{0};
+}
 
 }  // namespace hd::sched

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The classes' queues, and how time passes for the thread that runs. See run_queue.hpp.
+// The queue of the waiting threads, and how time passes for the thread that runs. See run_queue.hpp.
 #include "kernel/sched/run_queue.hpp"
 
 #include <algorithm>
@@ -26,49 +26,25 @@ u64 weighted(const Entity& thread, Nanoseconds time) {
     return static_cast<u64>(time.raw) * 1024 / (idle ? kIdlePolicyWeight : kWeights[nice + 20]);
 }
 
-void RealtimeQueue::enqueue(Entity& thread, Among place) {
-    List& list = lists_[thread.queue_slot];
-    list.insert(place == Among::First ? list.begin() : list.end(), thread);
-    bitmap_[thread.queue_slot / 64] |= u64{1} << thread.queue_slot % 64;
-}
-
-void RealtimeQueue::dequeue(Entity& thread) {
-    List& list = lists_[thread.queue_slot];
-    list.erase(list.iterator_to(thread));
-    if (list.empty()) bitmap_[thread.queue_slot / 64] &= ~(u64{1} << thread.queue_slot % 64);
-}
-
-u8 RealtimeQueue::highest() const {
-    if (bitmap_[1] != 0) return static_cast<u8>(127 - std::countl_zero(bitmap_[1]));
-    return bitmap_[0] != 0 ? static_cast<u8>(63 - std::countl_zero(bitmap_[0])) : u8{0};
-}
-
-Entity* RealtimeQueue::take_first() {
-    if (empty()) return nullptr;
-    Entity& thread = lists_[highest()].front();
-    dequeue(thread);
-    return &thread;
-}
-
-void FairQueue::enqueue(Entity& thread) {
+void ReadyQueue::enqueue(Entity& thread, Among place) {
     if (first_ == nullptr) {
         first_ = &thread;
-    } else if (before(thread, *first_)) {
+    } else if (place == Among::First ? !before(*first_, thread) : before(thread, *first_)) {
         tree_.insert_before(tree_.begin(), *first_);
         first_ = &thread;
     } else {
-        tree_.insert_equal(thread);
+        tree_.insert_before(place == Among::First ? tree_.lower_bound(thread) : tree_.upper_bound(thread), thread);
     }
 }
 
-void FairQueue::dequeue(Entity& thread) {
+void ReadyQueue::dequeue(Entity& thread) {
     if (&thread == first_)
         take_first();
     else
         tree_.erase(tree_.iterator_to(thread));
 }
 
-Entity* FairQueue::take_first() {
+Entity* ReadyQueue::take_first() {
     Entity* thread = first_;
     first_ = nullptr;
     if (!tree_.empty()) {
@@ -78,15 +54,30 @@ Entity* FairQueue::take_first() {
     return thread;
 }
 
-void FairQueue::place_woken(Entity& thread) const {
-    const u64 earliest = minimum() - static_cast<u64>(kSleeperCredit);
-    if (static_cast<i64>(thread.virtual_runtime - earliest) < 0) thread.virtual_runtime = earliest;
+const Entity* ReadyQueue::first_fair() const {
+    if (first_ == nullptr || first_->queue_slot == 0) [[likely]]
+        return first_;
+    const auto before_the_fair = [](const Entity& thread, int) { return thread.queue_slot != 0; };
+    const auto fair = tree_.lower_bound(0, before_the_fair);
+    return fair == tree_.end() ? nullptr : &*fair;
 }
 
-void FairQueue::advance(const Entity* running) {
-    const Entity* least = first_;
-    if (running != nullptr && (least == nullptr || before(*running, *least))) least = running;
-    if (least != nullptr && static_cast<i64>(least->virtual_runtime - minimum()) > 0)
+void ReadyQueue::step_back(Entity& running) const {
+    const Entity* fair = first_fair();
+    if (fair != nullptr && earlier(running.virtual_runtime, fair->virtual_runtime))
+        running.virtual_runtime = fair->virtual_runtime;
+}
+
+void ReadyQueue::place_woken(Entity& thread) const {
+    const u64 earliest = minimum() - kSleeperCredit;
+    if (earlier(thread.virtual_runtime, earliest)) thread.virtual_runtime = earliest;
+}
+
+void ReadyQueue::advance(const Entity* running) {
+    const Entity* least = first_fair();
+    if (running != nullptr && (least == nullptr || earlier(running->virtual_runtime, least->virtual_runtime)))
+        least = running;
+    if (least != nullptr && earlier(minimum(), least->virtual_runtime))
         minimum_.store(least->virtual_runtime, std::memory_order_relaxed);
 }
 
@@ -122,7 +113,7 @@ void RunQueue::drain(Claims claims) {
                 continue;
             }
         }
-        fair.place_woken(thread);
+        ready.place_woken(thread);
         enqueue(thread);
         if (claims == Claims::Compare) consider_preemption(thread);
     }
@@ -136,7 +127,7 @@ Entity* RunQueue::take_only_pending() {
     if (!affinity_of(*thread).has(cpu)) return nullptr;
     Entity* expected = thread;  // another one may come this moment; then drain() takes both
     if (!pending.compare_exchange_strong(expected, nullptr, std::memory_order_relaxed)) return nullptr;
-    fair.place_woken(*thread);
+    ready.place_woken(*thread);
     thread->queue_slot = realtime_slot(*thread);
     return thread;
 }
@@ -148,11 +139,9 @@ void RunQueue::consider_preemption(const Entity& newcomer) {
         preempt_current = true;
     } else if (newcomer.queue_slot == 0 && slot == 0) {
         const Policy policy = read_parameter(newcomer.policy);
-        if (read_parameter(running.policy) == Policy::Idle && policy != Policy::Idle)
-            preempt_current = true;
-        else if (policy == Policy::Normal &&
-                 static_cast<i64>(running.virtual_runtime - newcomer.virtual_runtime) > kPreemptionLag)
-            preempt_current = true;
+        const bool is_late = static_cast<i64>(running.virtual_runtime - newcomer.virtual_runtime) > kPreemptionLag;
+        const bool runs_idle = read_parameter(running.policy) == Policy::Idle && policy != Policy::Idle;
+        if (runs_idle || (policy == Policy::Normal && is_late)) preempt_current = true;
     }
 }
 
@@ -160,26 +149,19 @@ void RunQueue::enqueue(Entity& thread, Among place) {
     ASSERT(thread.queued_on.load(std::memory_order_relaxed) == 0, "a thread is queued twice");
     thread.queued_on.store(cpu.raw + 1, std::memory_order_relaxed);
     thread.queue_slot = realtime_slot(thread);
-    if (thread.queue_slot != 0)
-        realtime.enqueue(thread, place);
-    else
-        fair.enqueue(thread);
+    ready.enqueue(thread, place);
     count_waiting(1);
 }
 
 void RunQueue::dequeue(Entity& thread) {
     ASSERT(holds(thread), "a thread is taken off a queue that it is not on");
     thread.queued_on.store(0, std::memory_order_relaxed);
-    if (thread.queue_slot != 0)
-        realtime.dequeue(thread);
-    else
-        fair.dequeue(thread);
+    ready.dequeue(thread);
     count_waiting(~u32{0});
 }
 
 Entity* RunQueue::take_first() {
-    Entity* thread = realtime.take_first();
-    if (thread == nullptr) thread = fair.take_first();
+    Entity* thread = ready.take_first();
     if (thread == nullptr) return nullptr;
     thread->queued_on.store(0, std::memory_order_relaxed);
     count_waiting(~u32{0});
@@ -196,7 +178,7 @@ void RunQueue::account(Nanoseconds now) {
     if (&running == &idle) return;
     const bool is_fair = running.queue_slot == 0;
     if (is_fair) running.virtual_runtime += weighted(running, passed);
-    fair.advance(is_fair ? &running : nullptr);
+    ready.advance(is_fair ? &running : nullptr);
 }
 
 bool round_robin_is_over(const Entity& thread) {
@@ -205,10 +187,10 @@ bool round_robin_is_over(const Entity& thread) {
 
 bool RunQueue::slice_is_over() const {
     const Entity& running = *current.load(std::memory_order_relaxed);
-    if (waiting.load(std::memory_order_relaxed) == 0) return false;
-    const u8 slot = running.queue_slot;
-    if (slot == 0) return !realtime.empty() || running.slice_used >= kSlice;
-    return realtime.highest() > slot || (realtime.highest() == slot && round_robin_is_over(running));
+    const Entity* next = ready.first();
+    if (next == nullptr) return false;
+    if (next->queue_slot != running.queue_slot) return next->queue_slot > running.queue_slot;
+    return running.queue_slot == 0 ? running.slice_used >= kSlice : round_robin_is_over(running);
 }
 
 // A tick has two reasons: somebody waits for the end of the slice; and a user thread's time is sampled for utime and stime.

@@ -1,80 +1,63 @@
 // SPDX-License-Identifier: MIT
-// A CPU's run queue: private to kernel/sched. The classes stand in a fixed order - real-time, fair, idle - and have the same
-// small interface (enqueue, dequeue, take_first, find); which one a thread goes to follows from its policy.
+// A CPU's run queue: private to kernel/sched. One tree holds the waiting threads of all policies.
 //
-// The running thread is in no class's queue. The lock is held over a context switch: the thread that is switched out may
+// The running thread is not in it. The lock is held over a context switch: the thread that is switched out may
 // be queued already (preempted, yielded) while its registers are still in the CPU, and nobody can take it before the
 // successor has released the lock.
 #pragma once
-#include <boost/intrusive/list.hpp>
 #include <boost/intrusive/rbtree.hpp>
 
 #include "kernel/core/percpu.hpp"
 #include "kernel/core/spinlock.hpp"
 #include "kernel/lib/late.hpp"
-#include "kernel/sched/parameters.hpp"
 #include "kernel/sched/scheduler.hpp"
 #include "kernel/time/timer.hpp"
 
 namespace hd::sched {
 
+inline constexpr Nanoseconds kSlice = milliseconds(4);  // a fair thread's turn while others wait
+inline constexpr Nanoseconds kTick = milliseconds(10);  // USER_HZ = 100
+
+// Real time to virtual time: a thread of nice 0 ages as the clock, one of nice n about 1.25^n times as fast.
+u64 weighted(const Entity& thread, Nanoseconds time);
+
 // Where among its equals a thread comes in.
 enum class Among : u8 { Last, First };
 
-// First in, first out among equals, the highest priority first.
-class RealtimeQueue {
+// Threads in the order of their claims: real-time threads by priority, then the fair ones (slot 0) by virtual runtime, the one
+// that has had the least weighted time first. Equals stand in the order of their arrival. The first one is kept outside the
+// tree: with one waiting thread, which is the usual number, the tree is never touched.
+class ReadyQueue {
 public:
-    static constexpr u32 kPriorities = 100;
-
-    void enqueue(Entity& thread, Among place);
+    void enqueue(Entity& thread, Among place = Among::Last);
     void dequeue(Entity& thread);
-    Entity* take_first();  // nullptr: empty
-    template <class Wanted> Entity* find(Wanted wanted);
-    bool empty() const { return bitmap_[0] == 0 && bitmap_[1] == 0; }
-    u8 highest() const;  // priority of the first, 0 if empty
-
-private:
-    using List = boost::intrusive::list<
-        Entity, boost::intrusive::member_hook<Entity, decltype(Entity::realtime_link), &Entity::realtime_link>,
-        boost::intrusive::constant_time_size<false>>;
-    List lists_[kPriorities];
-    u64 bitmap_[2] = {};  // which lists are not empty
-};
-
-// The thread that has had the least weighted time first. The first one is kept outside the tree: with one waiting thread,
-// which is the usual number, the tree is never touched.
-class FairQueue {
-public:
-    void enqueue(Entity& thread);
-    void dequeue(Entity& thread);
-    Entity* take_first();
-    template <class Wanted> Entity* find(Wanted wanted);
-    bool empty() const { return first_ == nullptr; }
-    // sched_yield: the running thread's turn comes just behind that of the first here.
-    void step_back(Entity& running) const {
-        if (first_ != nullptr && before(running, *first_)) running.virtual_runtime = first_->virtual_runtime;
+    Entity* take_first();                                 // nullptr: empty
+    template <class Wanted> Entity* find(Wanted wanted);  // the first that is wanted
+    const Entity* first() const { return first_; }        // nullptr: empty
+    const Entity* first_fair() const;                     // nullptr: there is none
+    static bool before(const Entity& a, const Entity& b) {
+        if (a.queue_slot != b.queue_slot) return a.queue_slot > b.queue_slot;
+        return a.queue_slot == 0 && earlier(a.virtual_runtime, b.virtual_runtime);
     }
 
+    // sched_yield: the running thread's turn comes just behind that of the first fair one here.
+    void step_back(Entity& running) const;
     // A thread comes back from sleep: it keeps its lag, but gains at most kSleeperCredit by having slept.
     void place_woken(Entity& thread) const;
-    // The clock of this queue: the virtual runtime that a thread with no claims and no debts has. Never goes back.
-    u64 minimum() const {
-        return minimum_.load(std::memory_order_relaxed);
-    }  // read by other CPUs for a rough conversion
-    void advance(const Entity* running);
-
-    static bool before(const Entity& a, const Entity& b) {
-        return static_cast<i64>(a.virtual_runtime - b.virtual_runtime) < 0;  // right even when the numbers wrap
-    }
+    // The clock of this queue: the virtual runtime that a thread with no claims and no debts has. Never goes back. Read by other
+    // CPUs for a rough conversion.
+    u64 minimum() const { return minimum_.load(std::memory_order_relaxed); }
+    void advance(const Entity* running);  // nullptr: the running thread is not a fair one
 
 private:
-    static constexpr i64 kSleeperCredit = 3'000'000;  // virtual nanoseconds
+    static constexpr u64 kSleeperCredit = 3'000'000;  // virtual nanoseconds
 
+    static bool earlier(u64 a, u64 b) { return static_cast<i64>(a - b) < 0; }  // right even when the numbers wrap
     struct Before {
         bool operator()(const Entity& a, const Entity& b) const { return before(a, b); }
     };
     boost::intrusive::rbtree<Entity,
-                             boost::intrusive::member_hook<Entity, decltype(Entity::fair_link), &Entity::fair_link>,
+                             boost::intrusive::member_hook<Entity, decltype(Entity::queue_link), &Entity::queue_link>,
                              boost::intrusive::compare<Before>, boost::intrusive::constant_time_size<false>>
         tree_;
     Entity* first_ = nullptr;
@@ -84,7 +67,7 @@ private:
 // A statistic: its CPU counts, others read. relaxed: it orders nothing.
 class Counter {
 public:
-    void add(u64 amount = 1) { value_.store(get() + amount, std::memory_order_relaxed); }
+    void add() { value_.store(get() + 1, std::memory_order_relaxed); }
     u64 get() const { return value_.load(std::memory_order_relaxed); }
 
 private:
@@ -108,8 +91,7 @@ public:
     std::atomic<u8> running_slot{0};          // queue_slot of `current`; a hint for others
     std::atomic<UserSpace*> loaded{nullptr};  // whose page table this CPU has; written by the CPU with IRQs off
 
-    RealtimeQueue realtime GUARDED_BY(lock);
-    FairQueue fair GUARDED_BY(lock);
+    ReadyQueue ready GUARDED_BY(lock);
     Nanoseconds clock GUARDED_BY(lock){};        // until when the running thread's time is accounted
     Nanoseconds next_sample GUARDED_BY(lock){};  // the next tick of utime and stime
     Nanoseconds next_tick GUARDED_BY(lock) =
@@ -120,7 +102,7 @@ public:
     Entity* previous = nullptr;    // who was switched out
     bool previous_leaves = false;  // ... and may not run here any more
 
-    Counter user_ticks, nice_ticks, system_ticks, switches, wakeups, remote_wakeups, pulled;
+    Counter user_ticks, nice_ticks, system_ticks, switches;
 
     bool push(Entity& thread);  // onto `pending`; was it empty? Any context, no lock
     // Queues the pending threads. `Compare`: and sees whether one of them should have the CPU rather than the running thread.
@@ -134,12 +116,11 @@ public:
     bool holds(const Entity& thread) const REQUIRES(lock) {
         return thread.queued_on.load(std::memory_order_relaxed) == cpu.raw + 1;  // nobody else writes this value
     }
-    Entity* take_first() REQUIRES(lock);                                 // nullptr: nobody waits
-    template <class Wanted> Entity* find(Wanted wanted) REQUIRES(lock);  // the first in order of class that is wanted
-    void account(Nanoseconds now) REQUIRES(lock);                        // the running thread's time up to `now`
+    Entity* take_first() REQUIRES(lock);           // nullptr: nobody waits
+    void account(Nanoseconds now) REQUIRES(lock);  // the running thread's time up to `now`
     void update_tick(Nanoseconds now) REQUIRES(lock);
     bool slice_is_over() const REQUIRES(lock);
-    u64 fair_minimum() const NO_THREAD_SAFETY_ANALYSIS { return fair.minimum(); }  // atomic
+    u64 minimum() const NO_THREAD_SAFETY_ANALYSIS { return ready.minimum(); }  // atomic
 
 private:
     void consider_preemption(const Entity& newcomer) REQUIRES(lock);
@@ -173,23 +154,11 @@ void invite_idle_cpu(CpuId cpu);
 
 void update_load_averages(Nanoseconds now);
 
-template <class Wanted> Entity* RealtimeQueue::find(Wanted wanted) {
-    for (u32 priority = kPriorities; priority-- > 0;)
-        for (Entity& thread : lists_[priority])
-            if (wanted(thread)) return &thread;
-    return nullptr;
-}
-
-template <class Wanted> Entity* FairQueue::find(Wanted wanted) {
+template <class Wanted> Entity* ReadyQueue::find(Wanted wanted) {
     if (first_ != nullptr && wanted(*first_)) return first_;
     for (Entity& thread : tree_)
         if (wanted(thread)) return &thread;
     return nullptr;
-}
-
-template <class Wanted> Entity* RunQueue::find(Wanted wanted) {
-    Entity* found = realtime.find(wanted);
-    return found != nullptr ? found : fair.find(wanted);
 }
 
 }  // namespace hd::sched

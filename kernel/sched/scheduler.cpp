@@ -114,7 +114,7 @@ void switch_away(Reason reason) NO_THREAD_SAFETY_ANALYSIS {
         return queue.lock.unlock_irqs_off();
     }
     queue.preempt_current = false;
-    if (reason == Reason::Yield) queue.fair.step_back(running);
+    if (reason == Reason::Yield) queue.ready.step_back(running);
 
     // sched(7): a real-time thread that is preempted stays the first of its priority and has the rest of its slice later.
     const bool keeps_turn =
@@ -141,6 +141,13 @@ void switch_away(Reason reason) NO_THREAD_SAFETY_ANALYSIS {
         return queue.lock.unlock_irqs_off();
     }
     switch_to(queue, running, *next, now);
+}
+
+void give_up_cpu(Reason reason) {
+    const arch::IrqState state = arch::irq_save();
+    switch_away(reason);
+    arch::irq_restore(state);
+    core::preempt_check();  // what became due after the choice was made
 }
 
 bool resched_due(PreemptionPoint point) {
@@ -170,12 +177,9 @@ void init_cpu(Entity& idle) {
     g_scheduling_cpus.add(cpu);
 }
 
-void schedule() {
-    const arch::IrqState state = arch::irq_save();
-    switch_away(Reason::Voluntary);
-    arch::irq_restore(state);
-    core::preempt_check();  // what became due after the choice was made
-}
+void schedule() { give_up_cpu(Reason::Voluntary); }
+
+void yield() { give_up_cpu(Reason::Yield); }
 
 void preempt_if_due(PreemptionPoint point) {
     while (resched_due(point)) {
@@ -183,13 +187,6 @@ void preempt_if_due(PreemptionPoint point) {
         switch_away(Reason::Preempted);
         arch::irq_restore(state);
     }
-}
-
-void yield() {
-    const arch::IrqState state = arch::irq_save();
-    switch_away(Reason::Yield);
-    arch::irq_restore(state);
-    core::preempt_check();
 }
 
 void begin_thread() {
@@ -253,7 +250,7 @@ void on_tick(bool user) NO_THREAD_SAFETY_ANALYSIS {
     const u32 waiting = queue.waiting.load(std::memory_order_relaxed);
     CpuMask invited;  // who may take the first that is allowed to go to an idle CPU
     if (const CpuMask idle = g_idle_cpus.load(); waiting != 0 && !idle.empty())
-        queue.find([&](const Entity& waiter) { return !(invited = idle & affinity_of(waiter)).empty(); });
+        queue.ready.find([&](const Entity& waiter) { return !(invited = idle & affinity_of(waiter)).empty(); });
     queue.lock.unlock_irqs_off();
     if (!invited.empty()) invite_idle_cpu(invited.first());
     if (!sample) return;

@@ -64,7 +64,7 @@ Result<> set_affinity(Entity& thread, CpuMask mask);
 void set_nice(Entity& thread, i8 nice);  // -20 to 19
 // sched_setscheduler(2); EINVAL for a priority that does not fit the policy.
 Result<> set_policy(Entity& thread, Policy policy, u8 realtime_priority);
-Nanoseconds round_robin_interval();
+inline constexpr Nanoseconds kRoundRobinSlice = milliseconds(100);  // Linux's sched_rr_timeslice_ms
 // The time that the thread has spent on CPUs so far. Takes a run queue's lock.
 Nanoseconds cpu_time(const Entity& thread);
 
@@ -82,10 +82,10 @@ Result<Entity*> spawn_kernel_thread(const char* name, void (*function)(void*), v
 void on_tick(bool user);
 void on_reschedule_ipi();
 
-// The numbers of /proc/stat, /proc/loadavg, /proc/schedstat for one CPU.
+// The numbers of /proc/stat and /proc/loadavg for one CPU.
 struct CpuStatistics {
-    u64 user_ticks, nice_ticks, system_ticks, idle_ticks, irq_ticks;  // USER_HZ = 100 a second
-    u64 switches, wakeups, remote_wakeups, pulled;
+    u64 user_ticks, nice_ticks, system_ticks, idle_ticks;  // USER_HZ = 100 a second
+    u64 switches;
     u32 runnable;  // queued and running, the idle thread excepted
 };
 CpuStatistics statistics(CpuId cpu);

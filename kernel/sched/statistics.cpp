@@ -57,11 +57,7 @@ CpuStatistics statistics(CpuId cpu) {
             .nice_ticks = queue.nice_ticks.get(),
             .system_ticks = queue.system_ticks.get(),
             .idle_ticks = static_cast<u64>(queue.idle.run_time.raw / kTick.raw),
-            .irq_ticks = 0,
             .switches = queue.switches.get(),
-            .wakeups = queue.wakeups.get(),
-            .remote_wakeups = queue.remote_wakeups.get(),
-            .pulled = queue.pulled.get(),
             .runnable = runnable_on(queue)};
 }
 

@@ -46,8 +46,7 @@ void deliver(Entity& thread, CpuId target, WakeHint hint) {
     RunQueue& queue = local ? this_run_queue() : run_queue_of(target);
     const CpuId from{thread.cpu.load(std::memory_order_relaxed)};
     if (from != target) {
-        thread.virtual_runtime +=
-            queue.fair_minimum() - run_queue_of(from).fair_minimum();  // to the other queue's scale
+        thread.virtual_runtime += queue.minimum() - run_queue_of(from).minimum();  // to the other queue's scale
         ++thread.migrations;
         thread.cpu.store(target.raw);  // seq_cst: see set_affinity()
     }
@@ -58,7 +57,6 @@ void deliver(Entity& thread, CpuId target, WakeHint hint) {
         // A CPU whose list is not empty knows of it by an interrupt, except after a quiet push. relaxed, on both sides: the flag
         // is set before that push, and whoever finds the list not empty because of it has acquired what came before.
         if (queue.push(thread) || queue.quiet.exchange(false, std::memory_order_relaxed)) {
-            this_run_queue().remote_wakeups.add();
             arch::send_ipi(target, arch::Ipi::Reschedule);
         }
     } else if (hint == WakeHint::None) {
@@ -88,7 +86,6 @@ bool wake(Entity& thread, WakeHint hint) {
         }
     }
     core::PreemptGuard guard;
-    this_run_queue().wakeups.add();
     // Still in the CPU that puts it to sleep: that one alone may take it. It drains its pending list after its switch, or in
     // the section of the switch itself, and then it keeps the thread there until the registers are saved (drain()).
     // acquire pairs with the release in finish_switch(): elsewhere the saved registers are seen.
@@ -111,7 +108,7 @@ void start(Entity& thread) {
         // It begins where its creator stands: to create threads is no way to get more than one's share.
         core::LockGuard<core::IrqSpinlock> lock(queue.lock);
         queue.account(thread.start_time);
-        thread.virtual_runtime = std::max(queue.fair.minimum(), current().virtual_runtime);
+        thread.virtual_runtime = std::max(queue.minimum(), current().virtual_runtime);
     }
     // Beside its creator, which as a rule will wait for it. A second one that waits there already is a sign of the opposite.
     const bool here = affinity_of(thread).has(self) && queue.pending.load(std::memory_order_relaxed) == nullptr &&

@@ -29,24 +29,13 @@ bool may_change(const task::Process& other) {
 }
 
 Result<sched::Policy> policy_of(Int number) {
-    switch (number) {
-    case abi::kSCHED_OTHER: return sched::Policy::Normal;
-    case abi::kSCHED_FIFO: return sched::Policy::Fifo;
-    case abi::kSCHED_RR: return sched::Policy::RoundRobin;
-    case abi::kSCHED_BATCH: return sched::Policy::Batch;
-    case abi::kSCHED_IDLE: return sched::Policy::Idle;
-    default: return fail(Errno::kEINVAL);
-    }
-}
-
-Int number_of(sched::Policy policy) {
-    constexpr Int kNumbers[] = {abi::kSCHED_OTHER, abi::kSCHED_FIFO, abi::kSCHED_RR, abi::kSCHED_BATCH,
-                                abi::kSCHED_IDLE};
-    return kNumbers[static_cast<usize>(policy)];
+    const bool known = number == abi::kSCHED_OTHER || number == abi::kSCHED_FIFO || number == abi::kSCHED_RR ||
+                       number == abi::kSCHED_BATCH || number == abi::kSCHED_IDLE;
+    return known ? Result<sched::Policy>(static_cast<sched::Policy>(number)) : fail(Errno::kEINVAL);
 }
 
 Result<> change_policy(Thread& thread, sched::Policy policy, Int priority) {
-    const bool realtime = policy == sched::Policy::Fifo || policy == sched::Policy::RoundRobin;
+    const bool realtime = sched::is_realtime(policy);
     if (realtime ? priority < 1 || priority > 99 : priority != 0) return fail(Errno::kEINVAL);
     if (!may_change(thread.process())) return fail(Errno::kEPERM);
     const bool allowed =
@@ -138,22 +127,16 @@ Result<u64> sys_sched_setscheduler(PidArg id, Int policy, In<abi::SchedParam> pa
 
 Result<u64> sys_sched_getscheduler(PidArg id) {
     const RefPtr<Thread> thread = TRY(thread_or_self(id));
-    return number(number_of(thread->policy) | (thread->reset_on_fork ? abi::kSCHED_RESET_ON_FORK : 0));
+    return number(static_cast<Int>(thread->policy) | (thread->reset_on_fork ? abi::kSCHED_RESET_ON_FORK : 0));
 }
 
-Result<u64> sys_sched_get_priority_max(Int policy) {
-    const sched::Policy which = TRY(policy_of(policy));
-    return which == sched::Policy::Fifo || which == sched::Policy::RoundRobin ? 99 : 0;
-}
+Result<u64> sys_sched_get_priority_max(Int policy) { return sched::is_realtime(TRY(policy_of(policy))) ? 99 : 0; }
 
-Result<u64> sys_sched_get_priority_min(Int policy) {
-    const sched::Policy which = TRY(policy_of(policy));
-    return which == sched::Policy::Fifo || which == sched::Policy::RoundRobin ? 1 : 0;
-}
+Result<u64> sys_sched_get_priority_min(Int policy) { return sched::is_realtime(TRY(policy_of(policy))) ? 1 : 0; }
 
 Result<u64> sys_sched_rr_get_interval(PidArg id, Out<abi::Timespec> interval) {
     const RefPtr<Thread> thread = TRY(thread_or_self(id));
-    const Nanoseconds slice = thread->policy == sched::Policy::Fifo ? Nanoseconds{0} : sched::round_robin_interval();
+    const Nanoseconds slice = thread->policy == sched::Policy::Fifo ? Nanoseconds{0} : sched::kRoundRobinSlice;
     TRY(interval.store(abi::timespec_of(slice)));
     return 0;
 }

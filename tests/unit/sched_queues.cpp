@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The classes' queues by themselves, and the weights.
+// The queue of the waiting threads by itself, and the weights.
 #include <catch2/catch.hpp>
 
 #include <deque>
@@ -12,9 +12,9 @@
 using namespace hd;
 using namespace hd::sched;
 
-TEST_CASE("the fair queue gives the least virtual runtime first, equals in order of arrival", "[sched]") {
+TEST_CASE("the ready queue gives the least virtual runtime first, equals in order of arrival", "[sched]") {
     fake::reset();
-    FairQueue queue;
+    ReadyQueue queue;
     std::deque<Entity> threads(200);
     std::mt19937 random(7);
     for (Entity& thread : threads) {
@@ -29,13 +29,13 @@ TEST_CASE("the fair queue gives the least virtual runtime first, equals in order
         CHECK(first->virtual_runtime >= last);
         last = first->virtual_runtime;
     }
-    CHECK(queue.empty());
+    CHECK(queue.first() == nullptr);
     CHECK(queue.take_first() == nullptr);
 }
 
-TEST_CASE("the fair queue: random operations against a model", "[sched]") {
+TEST_CASE("the ready queue: random operations against a model", "[sched]") {
     fake::reset();
-    FairQueue queue;
+    ReadyQueue queue;
     std::deque<Entity> threads(40);
     std::vector<Entity*> out, in;
     for (Entity& thread : threads) out.push_back(&thread);
@@ -56,19 +56,19 @@ TEST_CASE("the fair queue: random operations against a model", "[sched]") {
         } else if (dice == 2 && !in.empty()) {
             Entity* first = queue.take_first();
             const auto least =
-                std::min_element(in.begin(), in.end(), [](auto* a, auto* b) { return FairQueue::before(*a, *b); });
+                std::min_element(in.begin(), in.end(), [](auto* a, auto* b) { return ReadyQueue::before(*a, *b); });
             REQUIRE(first->virtual_runtime == (*least)->virtual_runtime);
             in.erase(std::find(in.begin(), in.end(), first));
             out.push_back(first);
         }
-        REQUIRE(queue.empty() == in.empty());
+        REQUIRE((queue.first() == nullptr) == in.empty());
     }
     while (queue.take_first() != nullptr) continue;
 }
 
-TEST_CASE("the fair queue's clock never goes back, and sleepers get a bounded credit", "[sched]") {
+TEST_CASE("the ready queue's clock never goes back, and sleepers get a bounded credit", "[sched]") {
     fake::reset();
-    FairQueue queue;
+    ReadyQueue queue;
     Entity running, sleeper;
     running.virtual_runtime = 10'000'000;
     queue.advance(&running);
@@ -87,23 +87,30 @@ TEST_CASE("the fair queue's clock never goes back, and sleepers get a bounded cr
     CHECK(queue.minimum() == 10'000'000);
 }
 
-TEST_CASE("the real-time queue: highest priority first, then order of arrival", "[sched]") {
+TEST_CASE("real-time threads: highest priority first, then order of arrival, and all before the fair ones", "[sched]") {
     fake::reset();
-    RealtimeQueue queue;
-    std::deque<Entity> threads(6);
-    const u8 slots[6] = {1, 99, 64, 63, 99, 1};
-    for (usize i = 0; i < 6; ++i) {
+    ReadyQueue queue;
+    std::deque<Entity> threads(8);
+    const u8 slots[8] = {1, 99, 64, 63, 0, 99, 1, 0};
+    threads[4].virtual_runtime = 700;
+    threads[7].virtual_runtime = 500;
+    for (usize i = 0; i < 8; ++i) {
         threads[i].queue_slot = slots[i];
-        queue.enqueue(threads[i], Among::Last);
+        queue.enqueue(threads[i]);
     }
-    CHECK(queue.highest() == 99);
+    CHECK(queue.first()->queue_slot == 99);
+    CHECK(queue.first_fair() == &threads[7]);
+    queue.advance(nullptr);
+    CHECK(queue.minimum() == 500);  // the clock is the fair threads' alone
     queue.dequeue(threads[2]);
-    queue.dequeue(threads[4]);
-    queue.enqueue(threads[4], Among::First);
-    const usize expected[] = {4, 1, 3, 0, 5};
+    queue.dequeue(threads[5]);
+    queue.dequeue(threads[6]);
+    queue.enqueue(threads[5], Among::First);
+    queue.enqueue(threads[6], Among::First);
+    const usize expected[] = {5, 1, 3, 6, 0, 7, 4};
     for (const usize i : expected) CHECK(queue.take_first() == &threads[i]);
-    CHECK(queue.empty());
-    CHECK(queue.highest() == 0);
+    CHECK(queue.first() == nullptr);
+    CHECK(queue.first_fair() == nullptr);
 }
 
 TEST_CASE("virtual time follows Linux's weights", "[sched]") {

@@ -83,8 +83,7 @@ Facts collect(const Subject& subject) {
 
 // Linux's numbers: 0 to 39 for nice -20 to 19, below 0 for real-time threads.
 int shown_priority(const task::Thread& thread) {
-    const bool realtime = thread.policy == sched::Policy::Fifo || thread.policy == sched::Policy::RoundRobin;
-    return realtime ? -1 - thread.realtime_priority : 20 + thread.nice;
+    return sched::is_realtime(thread.policy) ? -1 - thread.realtime_priority : 20 + thread.nice;
 }
 
 const char* state_name(char letter) {
@@ -148,9 +147,8 @@ Result<> put_stat(TextSink& sink, const Subject& subject) {
     format_to(sink, " {} {} {} 0 0 {} {} {} {} {} 0 0", layout.code_start.raw, layout.code_end.raw,
               layout.stack_start.raw, facts.thread_pending & 0x7fff'ffff, facts.blocked & 0x7fff'ffff,
               facts.ignored & 0x7fff'ffff, facts.caught & 0x7fff'ffff, facts.state == 'R' ? 0 : 1);
-    constexpr i32 kLinuxPolicies[] = {0, 1, 2, 3, 5};
     format_to(sink, " {} {} {} {} 0 0 0", facts.exit_signal, thread ? thread->cpu.load() : 0,
-              thread ? thread->realtime_priority : 0, thread ? kLinuxPolicies[static_cast<usize>(thread->policy)] : 0);
+              thread ? thread->realtime_priority : 0, thread ? thread->policy : sched::Policy::Normal);
     format_to(sink, " {} {} {} {} {} {} {} {}\n", layout.data_start.raw, layout.data_end.raw, layout.heap_start.raw,
               layout.arguments_start.raw, layout.arguments_end.raw, layout.environment_start.raw,
               layout.environment_end.raw, facts.exit_status);

@@ -63,8 +63,7 @@ void put_meminfo(TextSink& sink) {
 }
 
 void put_cpu_line(TextSink& sink, const sched::CpuStatistics& cpu) {
-    format_to(sink, " {} {} {} {} 0 {} 0 0 0 0\n", cpu.user_ticks, cpu.nice_ticks, cpu.system_ticks, cpu.idle_ticks,
-              cpu.irq_ticks);
+    format_to(sink, " {} {} {} {} 0 0 0 0 0 0\n", cpu.user_ticks, cpu.nice_ticks, cpu.system_ticks, cpu.idle_ticks);
 }
 
 u64 interrupts_of(CpuId cpu) {
@@ -82,7 +81,6 @@ void put_stat(TextSink& sink) {
         sum.nice_ticks += one.nice_ticks;
         sum.system_ticks += one.system_ticks;
         sum.idle_ticks += one.idle_ticks;
-        sum.irq_ticks += one.irq_ticks;
         sum.switches += one.switches;
         sum.runnable += one.runnable;
         interrupts += interrupts_of(cpu);
