@@ -34,22 +34,8 @@ private:
     struct Sooner {
         bool operator()(const Timer& a, const Timer& b) const { return a.deadline_ < b.deadline_; }
     };
-    struct Links {  // how Boost finds a timer's tree node: its base class
-        using node_traits = bi::rbtree_node_traits<void*>;
-        using node_ptr = node_traits::node_ptr;
-        using const_node_ptr = node_traits::const_node_ptr;
-        using value_type = Timer;
-        using pointer = Timer*;
-        using const_pointer = const Timer*;
-        static constexpr bi::link_mode_type link_mode = bi::normal_link;
-        static node_ptr to_node_ptr(Timer& timer) { return &timer; }
-        static const_node_ptr to_node_ptr(const Timer& timer) { return &timer; }
-        static pointer to_value_ptr(node_ptr node) { return static_cast<Timer*>(node); }
-        static const_pointer to_value_ptr(const_node_ptr node) { return static_cast<const Timer*>(node); }
-    };
-
-    bi::rbtree<Timer, bi::value_traits<Links>, bi::compare<Sooner>, bi::constant_time_size<false>> tree_
-        GUARDED_BY(lock);
+    using Link = bi::member_hook<Timer, decltype(Timer::link_), &Timer::link_>;
+    bi::rbtree<Timer, Link, bi::compare<Sooner>, bi::constant_time_size<false>> tree_ GUARDED_BY(lock);
 };
 
 namespace {
@@ -148,8 +134,6 @@ void timers_init_cpu() {
 }
 
 void on_timer_interrupt() { TimerQueue::mine().run_due(); }
-
-Nanoseconds next_deadline() { return TimerQueue::mine().hardware; }
 
 void set_tick(Nanoseconds deadline) {
     TimerQueue& queue = TimerQueue::mine();

@@ -18,12 +18,10 @@ inline Nanoseconds now() { return arch::clock_now(); }
 Nanoseconds wall_clock();                      // since 1970
 void set_wall_clock(Nanoseconds since_epoch);  // clock_settime(2)
 
-class Timer : private boost::intrusive::rbtree_node<void*> {
+class Timer {
 public:
     using Callback = void (*)(Timer&);
-    constexpr explicit Timer(Callback callback) : rbtree_node(), callback_(callback) {}
-    Timer(const Timer&) = delete;
-    Timer& operator=(const Timer&) = delete;
+    explicit Timer(Callback callback) : callback_(callback) {}
     ~Timer();  // must not be armed
 
     // Runs the callback once at `deadline`, or at once if it is past. Replaces an earlier deadline. The callback may
@@ -39,6 +37,7 @@ private:
     friend class TimerQueue;
     static constexpr u32 kNoCpu = ~u32{0};
 
+    boost::intrusive::set_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> link_;
     Callback callback_;
     Nanoseconds deadline_{};
     std::atomic<u32> cpu_{kNoCpu};     // whose queue it is in or was last in; changed under that queue's lock
@@ -48,8 +47,6 @@ private:
 void timers_init_cpu();
 // The hardware timer's interrupt: runs what is due, arms the next. Interrupt context.
 void on_timer_interrupt();
-// This CPU's next deadline, the tick included, or Nanoseconds::max(). IRQs off.
-Nanoseconds next_deadline();
 
 // For the scheduler: asks for a timer interrupt of this CPU at `deadline` at the latest. A later one than asked for before
 // is ignored. take_tick(): did the interrupt come for this? Says so once. IRQs off; no lock is taken.
