@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Contract: the processor. The include path chooses the implementation: arch/x86_64, or the fake one of tests/unit.
 #pragma once
-#include <concepts>
 #include <string_view>
 
 #include "arch/cpu_local.hpp"
@@ -60,16 +59,3 @@ u64 frame_pointer();  // of the caller (inline)
 }  // namespace hd::arch
 
 #include <arch_impl/cpu.hpp>
-
-namespace hd::arch {
-static_assert(requires(IrqState state) {
-    { irqs_enabled() } -> std::same_as<bool>;
-    { irq_save() } -> std::same_as<IrqState>;
-    irq_enable();
-    irq_disable();
-    irq_restore(state);
-    cpu_relax();
-    halt_until_interrupt();
-    { cycles() } -> std::same_as<u64>;
-});
-}  // namespace hd::arch

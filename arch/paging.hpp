@@ -2,7 +2,6 @@
 // Contract: page tables and the TLB. Page tables are a radix tree of kPageTableLevels levels, each a page of 512
 // entries; the generic walker is kernel/mm/vm/page_table. An Entry is a plain word; its format is the architecture's.
 #pragma once
-#include <concepts>
 
 #include "kernel/lib/cpu_mask.hpp"
 #include "kernel/lib/result.hpp"
@@ -61,19 +60,6 @@ void init_user_root(Entry* root);
 // Walks the current page tables for a report: what address `at` is mapped to, or an error. Any context.
 Result<PhysAddr> translate_kernel(VirtAddr at);
 
-static_assert(requires(Entry entry, PhysAddr frame, Access access) {
-    { Entry::page(frame, access) } -> std::same_as<Entry>;
-    { Entry::table(frame, true) } -> std::same_as<Entry>;
-    { entry.empty() } -> std::same_as<bool>;
-    { entry.present() } -> std::same_as<bool>;
-    { entry.parked() } -> std::same_as<Entry>;
-    { entry.writable() } -> std::same_as<bool>;
-    { entry.accessed() } -> std::same_as<bool>;
-    { entry.dirty() } -> std::same_as<bool>;
-    { entry.address() } -> std::same_as<PhysAddr>;
-    { entry.with_write(true) } -> std::same_as<Entry>;
-    set_page_table(frame);
-});
 static_assert(sizeof(Entry) == 8);
 
 }  // namespace hd::arch

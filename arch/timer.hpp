@@ -12,17 +12,9 @@ Nanoseconds clock_now();
 i64 boot_wall_clock();
 // The cycle counter's frequency, in kHz.
 u64 cycles_khz();
-// The scale: nanoseconds = (cycles - base) * multiplier >> shift, for a vDSO.
-struct ClockScale {
-    u64 base_cycles;
-    u32 multiplier;
-    u32 shift;
-};
-ClockScale clock_scale();
 
 // Arms this CPU's timer: upcall::on_timer() comes once, at `deadline` or a little later; at once if it is past.
 // A second call replaces the first. IRQs off.
 void timer_arm(Nanoseconds deadline);
-void timer_stop();
 
 }  // namespace hd::arch

@@ -27,6 +27,12 @@ using u128 = unsigned __int128;
 constexpr u64 kSecond = 1'000'000'000, kMegahertz = 1'000'000;
 constexpr u64 kFemtosecondsPerNanosecond = 1'000'000;
 
+// nanoseconds = (cycles - base) * multiplier >> shift
+struct ClockScale {
+    u64 base_cycles;
+    u32 multiplier;
+    u32 shift;
+};
 constinit ClockScale g_scale{0, 0, 0};
 constinit u64 g_cycles_hz = 0;
 constinit u64 g_ticks_per_ns = 0;  // of the APIC timer, times 2^32
@@ -161,19 +167,12 @@ i64 boot_wall_clock() { return g_boot_wall_clock; }
 
 u64 cycles_khz() { return g_cycles_hz / 1000; }
 
-ClockScale clock_scale() { return g_scale; }
-
 void timer_arm(Nanoseconds deadline) {
     arch_cpu().timer_deadline = deadline.raw;
     const i64 left = deadline.raw - clock_now().raw;
     // Rounded up. What does not fit in 32 bits comes too early; timer_interrupt() then goes on waiting.
     const u128 ticks = left > 0 ? (u128{static_cast<u64>(left)} * g_ticks_per_ns >> 32) + 1 : 1;
     apic_timer_start(static_cast<u32>(std::min<u128>(ticks, ~u32{0})));
-}
-
-void timer_stop() {
-    arch_cpu().timer_deadline = kNoDeadline;
-    apic_timer_start(0);
 }
 
 void timer_interrupt(bool from_user) {

@@ -180,9 +180,7 @@ usize backtrace(u64, u64*, usize) { return 0; }
 Nanoseconds clock_now() { return Nanoseconds{fake::g_clock.load()}; }
 i64 boot_wall_clock() { return 1'700'000'000; }
 u64 cycles_khz() { return 1'000'000; }
-ClockScale clock_scale() { return {0, 1, 0}; }
 void timer_arm(Nanoseconds deadline) { fake::this_cpu().timer_deadline = deadline.raw; }
-void timer_stop() { fake::this_cpu().timer_deadline = INT64_MAX; }
 
 Result<> irq_route(u32 line, CpuId) { return line < kIrqLines ? Result<>{} : fail(Errno::kEINVAL); }
 u64 unexpected_interrupts(CpuId) { return 0; }
