@@ -21,14 +21,11 @@ namespace hd::core {
 
 using Site = std::source_location;
 
+struct NothingToRestore {};  // what a lock's lock() gives to its unlock(), if it leaves interrupts alone
+
 class SpinlockBase {
 public:
     constexpr explicit SpinlockBase(Rank rank) : rank_(rank) {}
-    SpinlockBase(const SpinlockBase&) = delete;
-    SpinlockBase& operator=(const SpinlockBase&) = delete;
-
-    bool is_locked() const { return locked_.load(std::memory_order_relaxed); }  // a hint, for reports
-    Rank rank() const { return rank_; }
 
 protected:
     // Preemption is off. acquire pairs with the release in release(): the section sees what the last owner wrote.
@@ -58,10 +55,12 @@ private:
 class CAPABILITY("spinlock") Spinlock : public SpinlockBase {
 public:
     using SpinlockBase::SpinlockBase;
-    void lock(Site site = Site::current()) ACQUIRE() {
+    using State = NothingToRestore;
+    State lock(Site site = Site::current()) ACQUIRE() {
         ASSERT(!in_interrupt(), "a Spinlock taken in an interrupt handler: it must be an IrqSpinlock");
         preempt_disable();
         acquire(site);
+        return {};
     }
     bool try_lock(Site site = Site::current()) TRY_ACQUIRE(true) {
         preempt_disable();
@@ -69,7 +68,7 @@ public:
         preempt_enable();
         return false;
     }
-    void unlock() RELEASE() {
+    void unlock(State = {}) RELEASE() {
         release();
         preempt_enable();
     }
@@ -79,13 +78,14 @@ public:
 class CAPABILITY("spinlock") IrqSpinlock : public SpinlockBase {
 public:
     using SpinlockBase::SpinlockBase;
-    [[nodiscard]] arch::IrqState lock(Site site = Site::current()) ACQUIRE() {
-        const arch::IrqState state = arch::irq_save();
+    using State = arch::IrqState;
+    [[nodiscard]] State lock(Site site = Site::current()) ACQUIRE() {
+        const State state = arch::irq_save();
         preempt_disable();
         acquire(site);
         return state;
     }
-    void unlock(arch::IrqState state) RELEASE() {
+    void unlock(State state) RELEASE() {
         release();
         preempt_enable_no_resched();
         arch::irq_restore(state);
@@ -105,38 +105,19 @@ public:
     }
 };
 
-template <class Lock> class LockGuard;
-
-template <> class SCOPED_CAPABILITY [[nodiscard]] LockGuard<Spinlock> {
+// For any lock whose lock() returns its State.
+template <class Lock> class SCOPED_CAPABILITY [[nodiscard]] LockGuard {
 public:
-    explicit LockGuard(Spinlock& lock, Site site = Site::current()) ACQUIRE(lock) : lock_(lock) { lock_.lock(site); }
-    ~LockGuard() RELEASE() { lock_.unlock(); }
-    // For whoever sleeps in the middle of the section (kernel/sync): locked again by the end of the scope.
-    void unlock() RELEASE() { lock_.unlock(); }
-    void lock(Site site = Site::current()) ACQUIRE() { lock_.lock(site); }
-    LockGuard(const LockGuard&) = delete;
-    LockGuard& operator=(const LockGuard&) = delete;
-
-private:
-    Spinlock& lock_;
-};
-
-template <> class SCOPED_CAPABILITY [[nodiscard]] LockGuard<IrqSpinlock> {
-public:
-    explicit LockGuard(IrqSpinlock& lock, Site site = Site::current()) ACQUIRE(lock)
-        : lock_(lock), state_(lock_.lock(site)) {}
+    explicit LockGuard(Lock& lock, Site site = Site::current()) ACQUIRE(lock) : lock_(lock), state_(lock_.lock(site)) {}
     ~LockGuard() RELEASE() { lock_.unlock(state_); }
+    // For whoever sleeps in the middle of the section (kernel/sync): locked again by the end of the scope.
     void unlock() RELEASE() { lock_.unlock(state_); }
     void lock(Site site = Site::current()) ACQUIRE() { state_ = lock_.lock(site); }
     LockGuard(const LockGuard&) = delete;
-    LockGuard& operator=(const LockGuard&) = delete;
 
 private:
-    IrqSpinlock& lock_;
-    arch::IrqState state_;
+    Lock& lock_;
+    [[no_unique_address]] Lock::State state_;
 };
-
-LockGuard(Spinlock&) -> LockGuard<Spinlock>;
-LockGuard(IrqSpinlock&) -> LockGuard<IrqSpinlock>;
 
 }  // namespace hd::core

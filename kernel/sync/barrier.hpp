@@ -13,7 +13,19 @@ public:
     constexpr explicit Barrier(u32 parties) : parties_(parties) {}
 
     // Returns when all have arrived; true for exactly one of them (the last).
-    bool arrive_and_wait(const char* channel = "barrier");
+    bool arrive_and_wait(const char* channel = "barrier") {
+        WaitNode node;
+        bool last = false;
+        queue_.take_or_wait(node, channel, [&]() REQUIRES(queue_.lock()) {
+            last = ++arrived_ == parties_;
+            if (last) {
+                arrived_ = 0;
+                queue_.wake_locked(WaitQueue::kAll);
+            }
+            return last;
+        });
+        return last;
+    }
 
 private:
     WaitQueue queue_;
@@ -26,10 +38,23 @@ public:
     constexpr Rendezvous() = default;
 
     // Waits for a partner, gives it `value` and returns the partner's. Pairs in order of arrival.
-    void* exchange(void* value, const char* channel = "rendezvous");
+    void* exchange(void* value, const char* channel = "rendezvous") {
+        Node node(value);
+        queue_.take_or_wait(node, channel, [&]() REQUIRES(queue_.lock()) {
+            WaitNode* partner = queue_.first_locked();
+            if (partner == nullptr) return false;
+            std::swap(static_cast<Node*>(partner)->value, node.value);
+            queue_.wake_locked(*partner);
+            return true;
+        });
+        return node.value;
+    }
 
 private:
-    class Node;
+    struct Node : WaitNode {
+        explicit Node(void* own) : value(own) {}
+        void* value;  // the owner's, then the partner's; guarded by the queue's lock while queued
+    };
     WaitQueue queue_;  // at most one thread waits: the second to come takes it off
 };
 

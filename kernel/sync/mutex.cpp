@@ -47,11 +47,12 @@ bool Mutex::spin(u64 me) {
     return false;
 }
 
-void Mutex::lock(core::Site site) {
+Mutex::State Mutex::lock(core::Site site) {
     core::assert_may_sleep();
     sched::Entity& self = sched::current();
     self.held_sleeping_locks.push({this, rank_, site});
     take(word_of(&self));
+    return {};
 }
 
 void Mutex::lock_second(core::Site site) {
@@ -80,16 +81,13 @@ void Mutex::lock_slow(u64 me) {
     for (;; node.lost_a_race = true) {
         if (spin(me)) return;
         {
-            core::LockGuard<core::IrqSpinlock> guard(queue_.lock());
+            core::LockGuard guard(queue_.lock());
             // From here on unlock() finds kWaiters and comes for the queue's lock, unless it came before: then it is free.
             if ((owner_.fetch_or(kWaiters, std::memory_order_relaxed) & ~kWaiters) == 0 && try_take(me)) {
                 if (queue_.first_locked() == nullptr) owner_.fetch_and(~kWaiters, std::memory_order_relaxed);
                 return;
             }
-            if (node.lost_a_race)
-                queue_.announce_first_locked(node);
-            else
-                queue_.announce_locked(node);
+            queue_.announce_locked(node, node.lost_a_race ? WaitQueue::Place::First : WaitQueue::Place::Last);
         }
         sleep_on(node, sched::SleepKind::Uninterruptible, "mutex");
         queue_.retract(node);
@@ -98,7 +96,7 @@ void Mutex::lock_slow(u64 me) {
     }
 }
 
-void Mutex::unlock() {
+void Mutex::unlock(State) {
     sched::Entity& self = sched::current();
     self.held_sleeping_locks.pop(this);
     u64 mine = word_of(&self);
@@ -107,7 +105,7 @@ void Mutex::unlock() {
 }
 
 void Mutex::unlock_slow() {
-    core::LockGuard<core::IrqSpinlock> guard(queue_.lock());
+    core::LockGuard guard(queue_.lock());
     WaitNode* first = queue_.first_locked();
     ASSERT(first != nullptr, "a mutex says that somebody waits for it, but nobody does");
     const u64 rest = queue_.next_locked(*first) != nullptr ? kWaiters : 0;

@@ -13,14 +13,13 @@ namespace hd::sync {
 class CAPABILITY("mutex") Mutex {
 public:
     constexpr explicit Mutex(core::Rank rank) : rank_(rank) {}
-    Mutex(const Mutex&) = delete;
-    Mutex& operator=(const Mutex&) = delete;
 
-    void lock(core::Site site = core::Site::current()) ACQUIRE();
+    using State = core::NothingToRestore;
+    State lock(core::Site site = core::Site::current()) ACQUIRE();
     [[nodiscard]] bool try_lock(core::Site site = core::Site::current()) TRY_ACQUIRE(true);
     // The second of two locks of the same rank; see MutexPairGuard.
     void lock_second(core::Site site = core::Site::current()) ACQUIRE();
-    void unlock() RELEASE();
+    void unlock(State = {}) RELEASE();
     bool held_by_me() const;
 
 private:
@@ -40,21 +39,7 @@ private:
     WaitQueue queue_;
 };
 
-class SCOPED_CAPABILITY [[nodiscard]] MutexGuard {
-public:
-    explicit MutexGuard(Mutex& mutex, core::Site site = core::Site::current()) ACQUIRE(mutex) : mutex_(mutex) {
-        mutex_.lock(site);
-    }
-    ~MutexGuard() RELEASE() { mutex_.unlock(); }
-    MutexGuard(const MutexGuard&) = delete;
-    MutexGuard& operator=(const MutexGuard&) = delete;
-    // For waiting in the middle of the section.
-    void unlock() RELEASE() { mutex_.unlock(); }
-    void lock(core::Site site = core::Site::current()) ACQUIRE() { mutex_.lock(site); }
-
-private:
-    Mutex& mutex_;
-};
+using MutexGuard = core::LockGuard<Mutex>;
 
 // Two mutexes of one rank (directories of a rename, inodes), lower address first; they may be the same one.
 class SCOPED_CAPABILITY [[nodiscard]] MutexPairGuard {
@@ -62,7 +47,6 @@ public:
     MutexPairGuard(Mutex& a, Mutex& b, core::Site site = core::Site::current()) ACQUIRE(a, b);
     ~MutexPairGuard() RELEASE();
     MutexPairGuard(const MutexPairGuard&) = delete;
-    MutexPairGuard& operator=(const MutexPairGuard&) = delete;
 
 private:
     Mutex& first_;

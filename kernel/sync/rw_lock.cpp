@@ -26,15 +26,6 @@ void RwLock::read_lock(core::Site site) {
 void RwLock::write_lock(core::Site site) {
     core::assert_may_sleep();
     sched::current().held_sleeping_locks.push({this, rank_, site});
-    take_for_writing();
-}
-
-void RwLock::write_lock_second(core::Site site) {
-    sched::current().held_sleeping_locks.push_unordered({this, rank_, site});
-    take_for_writing();
-}
-
-void RwLock::take_for_writing() {
     u64 free = 0;
     // acquire pairs with the releases in write_unlock() and read_unlock(): also what readers have *read* was before.
     if (!state_.compare_exchange_strong(free, kWriter, std::memory_order_acquire, std::memory_order_relaxed))
@@ -46,7 +37,7 @@ void RwLock::read_unlock() {
     sched::current().held_sleeping_locks.pop(this);
     // release: a writer comes after what was read here. acquire: the last reader passes on what the others have released.
     if (state_.fetch_sub(kReader, std::memory_order_acq_rel) == (kReader | kWaiters)) [[unlikely]] {
-        core::LockGuard<core::IrqSpinlock> guard(queue_.lock());
+        core::LockGuard guard(queue_.lock());
         // A reader may have joined before this got the queue's lock.
         if (state_.load(std::memory_order_acquire) == kWaiters) hand_over_locked(Turn::Writers);
     }
@@ -57,28 +48,20 @@ void RwLock::write_unlock() {
     u64 mine = kWriter;
     if (state_.compare_exchange_strong(mine, 0, std::memory_order_release, std::memory_order_relaxed)) [[likely]]
         return;
-    core::LockGuard<core::IrqSpinlock> guard(queue_.lock());
+    core::LockGuard guard(queue_.lock());
     hand_over_locked(Turn::Readers);
 }
 
 void RwLock::wait_for_turn(bool writer) {
     Node node(writer);
-    {
-        core::LockGuard<core::IrqSpinlock> guard(queue_.lock());
+    queue_.take_or_wait(node, "rwlock", [&] {
         const u64 before = state_.fetch_or(kWaiters, std::memory_order_acq_rel);  // stops the fast paths
-        if ((before & kWaiters) == 0) {
-            // Nobody else waits, so the lock may have become free since the fast path failed; a reader may join readers.
-            // acquire, as on the fast paths.
-            if (writer && before == 0) return state_.store(kWriter, std::memory_order_relaxed);
-            if (!writer && (before & kWriter) == 0) {
-                state_.fetch_add(kReader - kWaiters, std::memory_order_acquire);
-                return;
-            }
-        }
-        queue_.announce_locked(node);
-    }
-    sleep_on(node, sched::SleepKind::Uninterruptible, "rwlock");
-    queue_.retract(node);
+        // If nobody else waits, the lock may have become free since the fast path failed; a reader may join readers.
+        if ((before & kWaiters) != 0 || (writer ? before != 0 : (before & kWriter) != 0)) return false;
+        // acquire, as on the fast paths.
+        state_.fetch_add((writer ? kWriter : kReader) - kWaiters, std::memory_order_acquire);
+        return true;
+    });
 }
 
 // Gives the lock, which nobody owns any more, to those whose turn it is, and wakes them. They own it before they run.

@@ -17,14 +17,10 @@ namespace hd::sync {
 class CAPABILITY("rwlock") RwLock {
 public:
     constexpr explicit RwLock(core::Rank rank) : rank_(rank) {}
-    RwLock(const RwLock&) = delete;
-    RwLock& operator=(const RwLock&) = delete;
 
     void read_lock(core::Site site = core::Site::current()) ACQUIRE_SHARED();
     void read_unlock() RELEASE_SHARED();
     void write_lock(core::Site site = core::Site::current()) ACQUIRE();
-    // A second lock of the same rank, which nobody else can hold yet or wait for (fork: the child's space).
-    void write_lock_second(core::Site site = core::Site::current()) ACQUIRE();
     void write_unlock() RELEASE();
     bool write_locked() const { return (state_.load(std::memory_order_relaxed) & kWriter) != 0; }  // for assertions
 
@@ -33,7 +29,6 @@ private:
 
     enum class Turn : u8 { Readers, Writers };
 
-    void take_for_writing();
     void wait_for_turn(bool writer);
     void hand_over_locked(Turn turn) REQUIRES(queue_.lock());
 
@@ -51,7 +46,6 @@ public:
     }
     ~ReadGuard() RELEASE_GENERIC() { lock_.read_unlock(); }
     ReadGuard(const ReadGuard&) = delete;
-    ReadGuard& operator=(const ReadGuard&) = delete;
 
 private:
     RwLock& lock_;
@@ -64,7 +58,6 @@ public:
     }
     ~WriteGuard() RELEASE() { lock_.write_unlock(); }
     WriteGuard(const WriteGuard&) = delete;
-    WriteGuard& operator=(const WriteGuard&) = delete;
 
 private:
     RwLock& lock_;

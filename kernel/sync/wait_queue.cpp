@@ -2,14 +2,16 @@
 // See wait_queue.hpp.
 #include "kernel/sync/wait_queue.hpp"
 
+#include <optional>
+
 namespace hd::sync {
 
 constinit InterruptPending g_interrupt_pending = [](sched::Entity&) { return false; };
 
-void WaitQueue::link_locked(WaitNode& node, bool first) {
+void WaitQueue::announce_locked(WaitNode& node, Place place) {
     ASSERT(node.phase_.load(std::memory_order_relaxed) == WaitNode::Phase::Off, "a wait node is announced twice");
     if (detail::ListTraits::get_next(&head_) == nullptr) detail::ListAlgorithms::init_header(&head_);
-    detail::ListNode* before = first ? detail::ListTraits::get_next(&head_) : &head_;
+    detail::ListNode* before = place == Place::First ? detail::ListTraits::get_next(&head_) : &head_;
     detail::ListAlgorithms::link_before(before, &node);
     node.phase_.store(WaitNode::Phase::Queued, std::memory_order_relaxed);  // changed by others under the lock only
     waiters_.fetch_add(1, std::memory_order_acq_rel);                       // pairs with someone_waits()
@@ -21,21 +23,14 @@ void WaitQueue::unlink_locked(WaitNode& node) {
 }
 
 void WaitQueue::announce(WaitNode& node) {
-    core::LockGuard<core::IrqSpinlock> guard(lock_);
-    link_locked(node, false);
+    core::LockGuard guard(lock_);
+    announce_locked(node);
 }
-
-void WaitQueue::announce_locked(WaitNode& node) { link_locked(node, false); }
-void WaitQueue::announce_first_locked(WaitNode& node) { link_locked(node, true); }
 
 bool WaitQueue::retract(WaitNode& node) {
     // acquire pairs with the last store in wake_locked(): the waker is done with the node and with this thread.
     if (node.phase_.load(std::memory_order_acquire) == WaitNode::Phase::Off) return false;
-    core::LockGuard<core::IrqSpinlock> guard(lock_);
-    return retract_locked(node);
-}
-
-bool WaitQueue::retract_locked(WaitNode& node) {
+    core::LockGuard guard(lock_);
     // relaxed: the lock is held, so there is no waker halfway through.
     if (node.phase_.load(std::memory_order_relaxed) != WaitNode::Phase::Queued) return false;
     unlink_locked(node);
@@ -63,7 +58,11 @@ void WaitQueue::wake_locked(WaitNode& node, sched::WakeHint hint) {
 }
 
 u32 WaitQueue::wake_some(u32 count, sched::WakeHint hint) {
-    core::LockGuard<core::IrqSpinlock> guard(lock_);
+    core::LockGuard guard(lock_);
+    return wake_locked(count, hint);
+}
+
+u32 WaitQueue::wake_locked(u32 count, sched::WakeHint hint) {
     u32 woken = 0;
     for (; woken < count; ++woken) {
         WaitNode* node = first_locked();
@@ -92,52 +91,30 @@ private:
     std::atomic<bool> passed_{false};
 };
 
-// `taken()`: has a waker been here?
-template <class Taken, class TimedOut>
-WaitResult sleep(Taken taken, sched::SleepKind kind, const char* channel, TimedOut timed_out) {
-    const bool interruptible = kind == sched::SleepKind::Interruptible;
-    WaitResult result;
-    for (;;) {
-        sched::prepare_to_sleep(kind, channel);
-        if (taken()) {
-            result = WaitResult::Ready;
-            break;
-        }
-        if (interruptible && g_interrupt_pending(sched::current())) {
-            result = WaitResult::Interrupted;
-            break;
-        }
-        if (timed_out()) {
-            result = WaitResult::TimedOut;
-            break;
-        }
-        sched::schedule();
-    }
-    sched::finish_sleep();
-    return result;
-}
-
-template <class Taken>
-WaitResult sleep_until(Taken taken, sched::SleepKind kind, const char* channel, Nanoseconds deadline) {
-    core::assert_may_sleep();
-    if (deadline == Nanoseconds::max()) [[likely]]
-        return sleep(taken, kind, channel, [] { return false; });
-    Timeout timeout(sched::current());
-    timeout.arm(deadline);
-    const WaitResult result = sleep(taken, kind, channel, [&] { return timeout.passed(); });
-    timeout.cancel();
-    return result;
-}
-
 }  // namespace
 
 WaitResult sleep_on(bool (*taken)(const void* waiter), const void* waiter, sched::SleepKind kind, const char* channel,
                     Nanoseconds deadline) {
-    return sleep_until([=] { return taken(waiter); }, kind, channel, deadline);
-}
-
-WaitResult sleep_on(const WaitNode& node, sched::SleepKind kind, const char* channel, Nanoseconds deadline) {
-    return sleep_until([&node] { return !node.queued(); }, kind, channel, deadline);
+    core::assert_may_sleep();
+    Timeout timeout(sched::current());
+    if (deadline != Nanoseconds::max()) timeout.arm(deadline);
+    const auto end = [&] -> std::optional<WaitResult> {
+        if (taken(waiter)) return WaitResult::Ready;
+        if (kind == sched::SleepKind::Interruptible && g_interrupt_pending(sched::current()))
+            return WaitResult::Interrupted;
+        if (timeout.passed()) return WaitResult::TimedOut;
+        return std::nullopt;
+    };
+    std::optional<WaitResult> result;
+    for (;;) {
+        sched::prepare_to_sleep(kind, channel);
+        result = end();
+        if (result) break;
+        sched::schedule();
+    }
+    sched::finish_sleep();
+    timeout.cancel();
+    return *result;
 }
 
 }  // namespace hd::sync

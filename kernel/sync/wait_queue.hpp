@@ -59,8 +59,6 @@ class WaitNode : private detail::ListNode {
 public:
     explicit WaitNode(sched::Entity& thread = sched::current()) : detail::ListNode(), thread_(thread) {}
     ~WaitNode() { ASSERT(phase_.load(std::memory_order_relaxed) == Phase::Off, "a wait node dies on its queue"); }
-    WaitNode(const WaitNode&) = delete;
-    WaitNode& operator=(const WaitNode&) = delete;
 
     // Still on its queue? Once false, it stays so until the owner announces it again.
     bool queued() const { return phase_.load() == Phase::Queued; }
@@ -78,8 +76,6 @@ private:
 class WaitQueue {
 public:
     constexpr WaitQueue() = default;
-    WaitQueue(const WaitQueue&) = delete;
-    WaitQueue& operator=(const WaitQueue&) = delete;
 
     // Sleeps until `predicate()` is true. It is called without the queue's lock, any number of times, in task context;
     // it may sleep itself. `kind` says how the sleep is shown; it cannot be interrupted in any case.
@@ -121,25 +117,34 @@ public:
     }
     void wake_all(sched::WakeHint hint = sched::WakeHint::None) {
         if (someone_waits()) [[unlikely]]
-            wake_some(~u32{0}, hint);
+            wake_some(kAll, hint);
     }
     // Up to `count` threads; returns how many.
     u32 wake_some(u32 count, sched::WakeHint hint = sched::WakeHint::None);
+    static constexpr u32 kAll = ~u32{0};
     bool has_waiters() const { return waiters_.load(std::memory_order_relaxed) != 0; }  // a hint
 
-    // The pieces, for the other primitives here, which decide and queue in one critical section, and for poll(2), which
-    // waits on many queues with one node on each: announce all, look, sleep_on(), retract all.
+    // For the other primitives here, which decide and queue in one critical section: `take()` says, under the queue's lock,
+    // whether the caller has what it wants; if not, it waits in its turn. Whoever takes its node off gives it what it waits
+    // for, which is kept even if a signal or the deadline comes at that moment: Ready. Task context.
+    template <class Take>
+    WaitResult take_or_wait(WaitNode& node, const char* channel, Take take,
+                            sched::SleepKind kind = sched::SleepKind::Uninterruptible,
+                            Nanoseconds deadline = Nanoseconds::max()) NO_THREAD_SAFETY_ANALYSIS;
+
+    // The pieces, for those primitives and for poll(2), which waits on many queues with one node on each: announce all, look,
+    // sleep_on(), retract all.
+    enum class Place : u8 { Last, First };
     core::IrqSpinlock& lock() RETURN_CAPABILITY(lock_) { return lock_; }
     void announce(WaitNode& node) EXCLUDES(lock_);
-    void announce_locked(WaitNode& node) REQUIRES(lock_);
-    void announce_first_locked(WaitNode& node) REQUIRES(lock_);
+    void announce_locked(WaitNode& node, Place place = Place::Last) REQUIRES(lock_);
     // Takes the node off if it is still on; false if a waker has taken it. Afterwards no waker touches it or its thread.
     bool retract(WaitNode& node) EXCLUDES(lock_);
-    bool retract_locked(WaitNode& node) REQUIRES(lock_);
     // The first waiter, nullptr if none. It stays queued, hence alive, while the lock is held.
     WaitNode* first_locked() REQUIRES(lock_);
     WaitNode* next_locked(WaitNode& node) REQUIRES(lock_);
     void wake_locked(WaitNode& node, sched::WakeHint hint = sched::WakeHint::None) REQUIRES(lock_);
+    u32 wake_locked(u32 count, sched::WakeHint hint = sched::WakeHint::None) REQUIRES(lock_);
 
 private:
     struct NoLock {
@@ -153,7 +158,6 @@ private:
     // Reads the count by a read-modify-write: all those on one word stand in one order. If the waiter's increment comes
     // first, it is seen here; if it comes second, the waiter sees all that was written before this (acq_rel on both).
     bool someone_waits() { return waiters_.fetch_add(0, std::memory_order_acq_rel) != 0; }
-    void link_locked(WaitNode& node, bool first) REQUIRES(lock_);
     void unlink_locked(WaitNode& node) REQUIRES(lock_);
 
     core::IrqSpinlock lock_{core::Rank::WaitQueue};
@@ -162,14 +166,30 @@ private:
         GUARDED_BY(lock_){};  // oldest first; all zero until the first use, so that globals are constants
 };
 
-// Sleeps until the node was taken off its queue, or (Interruptible only) a signal is pending, or the deadline has passed.
-// Ready: it was taken off. Task context, no lock held. The node has been announced.
-WaitResult sleep_on(const WaitNode& node, sched::SleepKind kind, const char* channel,
-                    Nanoseconds deadline = Nanoseconds::max());
-
-// The same for a waiter with many nodes, wherever it keeps them: `taken` says whether one of them is no longer queued.
+// Sleeps until one of the waiter's nodes was taken off its queue, which `taken` says of it, or (Interruptible only) a signal is
+// pending, or the deadline has passed. Ready: it was taken off. Task context, no lock held. The nodes have been announced.
 WaitResult sleep_on(bool (*taken)(const void* waiter), const void* waiter, sched::SleepKind kind, const char* channel,
                     Nanoseconds deadline);
+
+// The same for a waiter with one node.
+inline WaitResult sleep_on(const WaitNode& node, sched::SleepKind kind, const char* channel,
+                           Nanoseconds deadline = Nanoseconds::max()) {
+    const auto taken = [](const void* waiter) { return !static_cast<const WaitNode*>(waiter)->queued(); };
+    return sleep_on(taken, &node, kind, channel, deadline);
+}
+
+template <class Take>
+WaitResult WaitQueue::take_or_wait(WaitNode& node, const char* channel, Take take, sched::SleepKind kind,
+                                   Nanoseconds deadline) {
+    core::assert_may_sleep();
+    {
+        core::LockGuard guard(lock_);
+        if (take()) return WaitResult::Ready;
+        announce_locked(node);
+    }
+    const WaitResult result = sleep_on(node, kind, channel, deadline);
+    return retract(node) ? result : WaitResult::Ready;
+}
 
 template <class Lock, class Predicate>
 WaitResult WaitQueue::wait(const char* channel, Lock& lock, Predicate& predicate, sched::SleepKind kind,

@@ -111,17 +111,3 @@ TEST_CASE("a read-write lock's checks", "[sync]") {
                }),
                Catch::Contains("this may sleep"));
 }
-
-TEST_CASE("two of one rank: a parent's and its new child's", "[sync]") {
-    CHECK(simulate(200, [](Simulation& sim) {
-              auto parent = std::make_shared<RwLock>(core::Rank::AddressSpace);
-              for (int i = 0; i < 2; ++i)
-                  sim.spawn([=] {
-                      RwLock child(core::Rank::AddressSpace);
-                      WriteGuard guard(*parent);
-                      child.write_lock_second();
-                      fake::step();
-                      child.write_unlock();
-                  });
-          }) == "");
-}
