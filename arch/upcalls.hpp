@@ -57,11 +57,4 @@ Result<VirtAddr> ap_boot_stack(CpuId cpu);
 // On the new CPU, on its own boot stack, which becomes its idle thread's. Does not return.
 [[noreturn]] void on_ap_started(CpuId cpu);
 
-// A line for the kernel's log. Task context or boot.
-void log_line(std::string_view line);
-// The end: the machine cannot start (one clear sentence, ExitStatus::BootFailure), or something happened that no kernel
-// survives (a panic). Any context.
-[[noreturn]] void boot_failure(std::string_view sentence);
-[[noreturn]] void fatal(std::string_view sentence, const arch::TrapFrame* frame = nullptr);
-
 }  // namespace hd::upcall

@@ -4,12 +4,12 @@
 #include <cstring>
 
 #include "arch/cpu.hpp"
-#include "arch/upcalls.hpp"
 #include "arch/x86_64/apic.hpp"
 #include "arch/x86_64/entry_offsets.hpp"
 #include "arch/x86_64/platform.hpp"
 #include "arch/x86_64/sections.hpp"
 #include "boot/protocols.hpp"
+#include "kernel/core/panic.hpp"
 
 namespace hd::arch {
 
@@ -24,20 +24,20 @@ namespace hd::boot {
 using arch::g_boot_info;
 
 const u8* early_bytes(u64 address, u64 size, const char* sentence) {
-    if (address == 0 || address >= kEarlyMapEnd || size > kEarlyMapEnd - address) upcall::boot_failure(sentence);
+    if (address == 0 || address >= kEarlyMapEnd || size > kEarlyMapEnd - address) core::boot_failure("{}", sentence);
     return reinterpret_cast<const u8*>((arch::kDirectMap + address).raw);
 }
 
 void keep_command_line(std::string_view text) {
     if (text.size() >= sizeof g_boot_info.command_line)
-        upcall::boot_failure("the command line is longer than 1023 characters");
+        core::boot_failure("the command line is longer than 1023 characters");
     std::memcpy(g_boot_info.command_line, text.data(), text.size());
     g_boot_info.command_line[text.size()] = '\0';
 }
 
 void keep_initramfs(u64 begin, u64 size) {
-    if (g_boot_info.initramfs.size() != 0) upcall::boot_failure("the boot loader loaded more than one initramfs");
-    if (begin >= kEarlyMapEnd || size > kEarlyMapEnd - begin) upcall::boot_failure("the initramfs lies above 4 GiB");
+    if (g_boot_info.initramfs.size() != 0) core::boot_failure("the boot loader loaded more than one initramfs");
+    if (begin >= kEarlyMapEnd || size > kEarlyMapEnd - begin) core::boot_failure("the initramfs lies above 4 GiB");
     g_boot_info.initramfs = {PhysAddr{begin}, PhysAddr{begin + size}};
 }
 
@@ -46,7 +46,7 @@ void keep_memory(MemoryMap& map, u64 begin, u64 size, u32 e820_type) {
     const auto kind = e820_type == 1   ? arch::MemoryKind::Usable
                       : e820_type == 3 ? arch::MemoryKind::AcpiReclaimable
                                        : arch::MemoryKind::Reserved;
-    if (!map.add(begin, size, kind)) upcall::boot_failure("the boot loader's memory map has too many entries");
+    if (!map.add(begin, size, kind)) core::boot_failure("the boot loader's memory map has too many entries");
 }
 
 namespace {
@@ -64,7 +64,7 @@ bool in_usable_memory(arch::PhysRange range) {
 // Makes the page reserved, so that nobody allocates it, and the boot information's map of all that is known.
 void reserve(PhysAddr page) {
     keep_memory(g_map, page.raw, arch::kPageSize, 2);  // E820: reserved
-    if (!g_map.normalise(g_boot_info)) upcall::boot_failure("the memory map has more than 64 regions");
+    if (!g_map.normalise(g_boot_info)) core::boot_failure("the memory map has more than 64 regions");
 }
 
 // Where other CPUs start: the lowest usable page in the first 640 KiB; 0 if there is none.
@@ -82,9 +82,9 @@ void finish_memory_map() {
     arch::g_trampoline_page = find_trampoline_page();
     reserve(arch::g_trampoline_page);
     if (!in_usable_memory(arch::kernel_image()))
-        upcall::boot_failure("the memory map does not say that the memory the kernel was loaded to is usable");
+        core::boot_failure("the memory map does not say that the memory the kernel was loaded to is usable");
     if (g_boot_info.initramfs.size() != 0 && !in_usable_memory(g_boot_info.initramfs))
-        upcall::boot_failure("the initramfs does not lie in usable memory");
+        core::boot_failure("the initramfs does not lie in usable memory");
 }
 
 }  // namespace

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "arch/upcalls.hpp"
 #include "arch/x86_64/sections.hpp"
 #include "boot/protocols.hpp"
+#include "kernel/core/panic.hpp"
 
 namespace hd::boot {
 
@@ -56,12 +56,12 @@ struct [[gnu::packed]] FramebufferTag {
 
 // The tag as a larger structure, if it is that large.
 template <class T> const T& tag_as(const Tag& tag) {
-    if (tag.size < sizeof(T)) upcall::boot_failure(kBadInformation);
+    if (tag.size < sizeof(T)) core::boot_failure("{}", kBadInformation);
     return reinterpret_cast<const T&>(tag);
 }
 
 void read_memory_map(const MemoryMapTag& tag, MemoryMap& map) {
-    if (tag.entry_size < sizeof(MemoryMapEntry)) upcall::boot_failure(kBadInformation);
+    if (tag.entry_size < sizeof(MemoryMapEntry)) core::boot_failure("{}", kBadInformation);
     const auto* bytes = reinterpret_cast<const u8*>(&tag);
     for (u64 at = sizeof tag; at + tag.entry_size <= tag.tag.size; at += tag.entry_size) {
         MemoryMapEntry entry;
@@ -113,7 +113,7 @@ void read_tag(const Tag& tag, MemoryMap& map) {
     case TagType::NewRsdp: return read_rsdp(tag);
     case TagType::Module: {
         const auto& module = tag_as<ModuleTag>(tag);
-        if (module.end < module.begin) upcall::boot_failure(kBadInformation);
+        if (module.end < module.begin) core::boot_failure("{}", kBadInformation);
         return keep_initramfs(module.begin, module.end - module.begin);
     }
     case TagType::OldRsdp:
@@ -131,16 +131,16 @@ void read_tag(const Tag& tag, MemoryMap& map) {
 void read_multiboot2(u64 information, MemoryMap& map) {
     arch::g_boot_info.protocol = "Multiboot2";
     const u64 total = early_object<Header>(information, kBadInformation).total_size;
-    if (total < sizeof(Header) || total > kMaxInformation) upcall::boot_failure(kBadInformation);
+    if (total < sizeof(Header) || total > kMaxInformation) core::boot_failure("{}", kBadInformation);
     const u8* bytes = early_bytes(information, total, kBadInformation);
     for (u64 at = sizeof(Header); at + sizeof(Tag) <= total;) {
         const Tag& tag = *reinterpret_cast<const Tag*>(bytes + at);
-        if (tag.size < sizeof tag || tag.size > total - at) upcall::boot_failure(kBadInformation);
+        if (tag.size < sizeof tag || tag.size > total - at) core::boot_failure("{}", kBadInformation);
         if (tag.type == TagType::End) return;
         read_tag(tag, map);
         at += align_up<u64>(tag.size, 8);
     }
-    upcall::boot_failure(kBadInformation);
+    core::boot_failure("{}", kBadInformation);
 }
 
 }  // namespace hd::boot

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // PVH (qemu -kernel). Source: Xen, xen/include/public/arch-x86/hvm/start_info.h.
-#include "arch/upcalls.hpp"
 #include "boot/protocols.hpp"
+#include "kernel/core/panic.hpp"
 
 namespace hd::boot {
 
@@ -29,10 +29,10 @@ struct MemoryMapEntry {
 void read_pvh(u64 start_info, MemoryMap& map) {
     arch::g_boot_info.protocol = "PVH";
     const auto& info = early_object<StartInfo>(start_info, kBadInformation);
-    if (info.magic != kMagic) upcall::boot_failure(kBadInformation);
+    if (info.magic != kMagic) core::boot_failure("{}", kBadInformation);
     if (info.version < 1 || info.memory_map_entries == 0)
-        upcall::boot_failure("the PVH start information has no memory map");
-    if (info.memory_map_entries > 1024 || info.module_count > 1024) upcall::boot_failure(kBadInformation);
+        core::boot_failure("the PVH start information has no memory map");
+    if (info.memory_map_entries > 1024 || info.module_count > 1024) core::boot_failure("{}", kBadInformation);
 
     for (u32 i = 0; i < info.memory_map_entries; ++i) {
         const auto& entry = early_object<MemoryMapEntry>(info.memory_map + i * sizeof(MemoryMapEntry), kBadInformation);

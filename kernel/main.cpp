@@ -96,7 +96,6 @@ void first_thread(void*) {
     mm::slab_init();
     mm::vmap_init();
 
-    core::parse_command_line(arch::g_boot_info.command_line);
     if (core::command_line_has("quiet")) log::set_console_level(log::Level::Warning);
     log::info("Heddle, started by {}; {} MiB of memory", arch::g_boot_info.protocol,
               mm::frame_counts().total * mm::kPageSize >> 20);

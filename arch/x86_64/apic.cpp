@@ -10,6 +10,7 @@
 #include "arch/x86_64/platform.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/trap.hpp"
+#include "kernel/core/context.hpp"
 
 namespace hd::arch {
 
@@ -48,7 +49,7 @@ void write(Register at, u32 value) { g_registers[static_cast<u32>(at) / 4] = val
 
 // The destination and the command are two registers, so nothing may send in between.
 void send(u32 apic_id, u32 command) {
-    const IrqsOff guard;
+    const core::IrqGuard guard;
     while ((read(Register::CommandLow) & kPending) != 0) cpu_relax();
     write(Register::CommandHigh, apic_id << 24);
     write(Register::CommandLow, command | kAssert);

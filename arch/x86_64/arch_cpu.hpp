@@ -47,17 +47,6 @@ inline ArchCpu& arch_cpu_at(u64 percpu_offset) {
 inline ArchCpu& arch_cpu() { return arch_cpu_at(local_load<&CpuLocal::percpu_offset>()); }
 inline ArchCpu& arch_cpu_of(CpuId cpu) { return arch_cpu_at(g_cpu_locals[cpu.raw].percpu_offset); }
 
-class [[nodiscard]] IrqsOff {
-public:
-    IrqsOff() : state_(irq_save()) {}
-    ~IrqsOff() { irq_restore(state_); }
-    IrqsOff(const IrqsOff&) = delete;
-    IrqsOff& operator=(const IrqsOff&) = delete;
-
-private:
-    IrqState state_;
-};
-
 // This CPU's GDT, TSS, and the interrupt table that all share, filled by the boot CPU's call. IRQs off.
 void load_descriptors();
 // SYSCALL's registers. IRQs off.

@@ -2,8 +2,8 @@
 // The PC around the processor, as far as the architecture itself needs it: first console, battery-backed clock,
 // sentences.
 #pragma once
-#include "arch/upcalls.hpp"
-#include "kernel/lib/format.hpp"
+#include "kernel/core/log.hpp"
+#include "kernel/core/panic.hpp"
 
 namespace hd::arch {
 
@@ -16,17 +16,11 @@ i64 read_rtc();
 // Formatted lines for the log, and a formatted sentence for the end of the boot.
 template <class... Arguments> void report(FormatString<std::type_identity_t<Arguments>...> format,
                                           const Arguments&... a) {
-    char buffer[160];
-    BufferSink sink(buffer);
-    format_to(sink, format, a...);
-    upcall::log_line(sink.view());
+    log::write(log::Level::Info, format.text, {a...});
 }
 template <class... Arguments>
 [[noreturn]] void refuse(FormatString<std::type_identity_t<Arguments>...> format, const Arguments&... a) {
-    char buffer[160];
-    BufferSink sink(buffer);
-    format_to(sink, format, a...);
-    upcall::boot_failure(sink.view());
+    core::boot_failure_with(format.text, {a...});
 }
 
 }  // namespace hd::arch

@@ -11,6 +11,7 @@
 #include "arch/x86_64/apic.hpp"
 #include "arch/x86_64/arch_cpu.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "kernel/core/panic.hpp"
 
 namespace hd::arch {
 
@@ -166,8 +167,8 @@ extern "C" void handle_interrupt(TrapFrame& frame) {
 extern "C" void handle_paranoid(TrapFrame& frame) {
     if (frame.number == vector::kNmi) return upcall::on_nmi(frame);
     if (frame.number == vector::kDoubleFault)
-        upcall::fatal("double fault (a kernel stack overflow, when CR2 lies just below a stack)", &frame);
-    upcall::fatal("machine check: the processor reports a hardware error", &frame);
+        core::panic_at(frame, "double fault (a kernel stack overflow, when CR2 lies just below a stack)");
+    core::panic_at(frame, "machine check: the processor reports a hardware error");
 }
 
 }  // namespace hd::arch

@@ -8,6 +8,7 @@
 #include "arch/x86_64/features.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/signal_frame.hpp"
+#include "kernel/core/context.hpp"
 
 namespace hd::arch {
 
@@ -27,7 +28,7 @@ Result<> arch_prctl(u64 code, u64 address) {
     if (code == kGetFs || code == kGetGs) {
         UserCpuState state;
         {
-            const IrqsOff stay;  // on this CPU
+            const core::IrqGuard stay;  // on this CPU
             save_user_state(state);
         }
         const u64 base = fs ? state.fs_base : state.gs_base;
@@ -35,7 +36,7 @@ Result<> arch_prctl(u64 code, u64 address) {
         return stored ? Result<>() : fail(Errno::kEFAULT);
     }
     if (address >= kUserEnd.raw) return fail(Errno::kEPERM);
-    const IrqsOff stay;  // as above
+    const core::IrqGuard stay;  // as above
     UserCpuState state;
     save_user_state(state);
     (fs ? state.fs_base : state.gs_base) = address;

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/core/command_line.hpp"
 
+#include "arch/boot.hpp"
+
 namespace hd::core {
-
-namespace {
-constinit std::string_view g_text;
-}
-
-void parse_command_line(std::string_view text) { g_text = text; }
-
-std::string_view command_line() { return g_text; }
 
 std::optional<std::string_view> command_line_option(std::string_view name) {
     std::optional<std::string_view> found;
-    std::string_view rest = g_text;
+    std::string_view rest = arch::g_boot_info.command_line;
     while (!rest.empty()) {
         const auto end = rest.find(' ');
         const std::string_view word = rest.substr(0, end);

@@ -7,10 +7,7 @@
 
 namespace hd::core {
 
-// Keeps a reference to the text. Boot, once.
-void parse_command_line(std::string_view text);
 bool command_line_has(std::string_view name);
 std::optional<std::string_view> command_line_option(std::string_view name);  // the value, "" for a bare name
-std::string_view command_line();
 
 }  // namespace hd::core

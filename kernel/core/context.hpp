@@ -25,8 +25,6 @@ inline bool preemptible() { return preempt_count() == 0 && arch::irqs_enabled();
 
 inline bool in_interrupt() { return preempt_count() >= kInterruptUnit; }
 
-inline bool in_nmi() { return preempt_count() >= kNmiUnit; }
-
 // Panics unless the caller is in task context. First line of whatever may sleep, fault or wait for memory.
 inline void assert_may_sleep() { ASSERT(preemptible(), "this may sleep, but preemption or interrupts are off here"); }
 

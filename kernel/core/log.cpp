@@ -18,8 +18,8 @@ constinit core::IrqSpinlock g_lock{core::Rank::Log};
 constinit std::array<char, kRingSize> g_ring GUARDED_BY(g_lock) = {};
 constinit u64 g_written GUARDED_BY(g_lock) = 0;  // bytes ever; the ring holds the last kRingSize of them
 constinit std::atomic<Level> g_console_level{Level::Info};
-constinit std::array<Sink, 4> g_sinks GUARDED_BY(g_lock) = {};
 constinit Sink g_serial_sink GUARDED_BY(g_lock) = nullptr;
+constinit Sink g_screen_sink GUARDED_BY(g_lock) = nullptr;
 
 void store(std::string_view text) REQUIRES(g_lock) {
     for (const char c : text) g_ring[g_written++ % kRingSize] = c;
@@ -27,7 +27,7 @@ void store(std::string_view text) REQUIRES(g_lock) {
 
 }  // namespace
 
-void write(Level level, std::string_view format, std::span<const hd::detail::FormatArgument> arguments) {
+void write(Level level, std::string_view format, hd::detail::FormatArguments arguments) {
     char buffer[256];
     BufferSink line({buffer, sizeof buffer - 1});
     const i64 now = arch::clock_now().raw;
@@ -38,12 +38,11 @@ void write(Level level, std::string_view format, std::span<const hd::detail::For
     const std::string_view text(buffer, line.view().size() + 1);
     const bool to_consoles = level <= g_console_level.load(std::memory_order_relaxed);  // a setting, orders nothing
 
-    Sink serial_sink;
-    std::array<Sink, 4> sinks;
+    Sink serial_sink, screen_sink;
     {
         core::LockGuard guard(g_lock);
         serial_sink = g_serial_sink;
-        sinks = g_sinks;
+        screen_sink = g_screen_sink;
         store(text);
         const bool poll_serial = to_consoles && serial_sink == nullptr;
         arch::early_write(text, poll_serial ? arch::EarlyOutput::Serial : arch::EarlyOutput::DebugOnly);
@@ -51,19 +50,16 @@ void write(Level level, std::string_view format, std::span<const hd::detail::For
     if (!to_consoles) return;
     // Without the lock: a screen that scrolls takes its time.
     if (serial_sink != nullptr) serial_sink(text);
-    for (const Sink sink : sinks)
-        if (sink != nullptr) sink(text);
+    if (screen_sink != nullptr) screen_sink(text);
 }
 
 void set_console_level(Level level) {
     g_console_level.store(level, std::memory_order_relaxed);  // a setting, orders nothing
 }
 
-void add_sink(Sink sink) {
+void set_screen_sink(Sink sink) {
     core::LockGuard guard(g_lock);
-    const auto slot = std::ranges::find(g_sinks, nullptr);
-    ASSERT(slot != g_sinks.end(), "more consoles than slots");
-    *slot = sink;
+    g_screen_sink = sink;
 }
 
 void set_serial_sink(Sink sink) {
@@ -96,8 +92,7 @@ void write_tail(TextSink& out, usize most) NO_THREAD_SAFETY_ANALYSIS {
 
 void UnlockedSink::put(std::string_view text) NO_THREAD_SAFETY_ANALYSIS {
     arch::early_write(text, arch::EarlyOutput::Serial);
-    for (const Sink sink : g_sinks)  // in a panic they take no locks, either
-        if (sink != nullptr) sink(text);
+    if (g_screen_sink != nullptr) g_screen_sink(text);  // in a panic it takes no locks, either
 }
 
 }  // namespace hd::log

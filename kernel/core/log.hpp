@@ -7,37 +7,27 @@
 
 namespace hd::log {
 
-enum class Level : u8 { Error = 3, Warning = 4, Info = 6, Debug = 7 };  // syslog(2)'s numbers
+enum class Level : u8 { Error = 3, Warning = 4, Info = 6 };  // syslog(2)'s numbers
 
-void write(Level level, std::string_view format, std::span<const hd::detail::FormatArgument> arguments);
+void write(Level level, std::string_view format, hd::detail::FormatArguments arguments);
 
-template <Level kLevel, class... Arguments>
-void print(std::string_view format, const Arguments&... arguments) {
-    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)...,
-                                                                         false};
-    write(kLevel, format, {packed, sizeof...(Arguments)});
-}
 template <class... A> void error(FormatString<std::type_identity_t<A>...> format, const A&... a) {
-    print<Level::Error>(format.text, a...);
+    write(Level::Error, format.text, {a...});
 }
 template <class... A> void warn(FormatString<std::type_identity_t<A>...> format, const A&... a) {
-    print<Level::Warning>(format.text, a...);
+    write(Level::Warning, format.text, {a...});
 }
 template <class... A> void info(FormatString<std::type_identity_t<A>...> format, const A&... a) {
-    print<Level::Info>(format.text, a...);
-}
-template <class... A> void debug(FormatString<std::type_identity_t<A>...> format, const A&... a) {
-    print<Level::Debug>(format.text, a...);
+    write(Level::Info, format.text, {a...});
 }
 
 // Which levels reach the consoles; `quiet` on the command line lowers it to warnings.
 void set_console_level(Level level);
 
-// A console that wants the lines (the framebuffer's), each whole and with its newline. Called in the logger's context, by
-// several CPUs at once: must not log, sleep or allocate.
+// A console that wants the lines, each whole and with its newline. Called in the logger's context, by several CPUs at once:
+// must not log, sleep or allocate. The serial console's takes over from the early polled output (both write the same line).
 using Sink = void (*)(std::string_view text);
-void add_sink(Sink sink);
-// The serial console's driver takes over from the early polled output (both write the same line).
+void set_screen_sink(Sink sink);
 void set_serial_sink(Sink sink);
 
 // Copies the newest part of the log that fits. Returns its length. For syslog(2).

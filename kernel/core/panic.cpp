@@ -64,7 +64,7 @@ void report_this_cpu(TextSink& out, u64 frame_pointer) {
 }
 
 void report_panic(TextSink& out, const arch::TrapFrame* frame, std::string_view format,
-                  std::span<const hd::detail::FormatArgument> arguments) {
+                  hd::detail::FormatArguments arguments) {
     out.put("\n\n*** Heddle panic: ");
     hd::detail::format_arguments(out, format, arguments);
     out.put(" ***\n");
@@ -76,8 +76,7 @@ void report_panic(TextSink& out, const arch::TrapFrame* frame, std::string_view 
 
 bool panicking() { return g_panicking_cpu.load(std::memory_order_relaxed) != kNobody; }
 
-void panic_with(const arch::TrapFrame* frame, std::string_view format,
-                std::span<const hd::detail::FormatArgument> arguments) {
+void panic_with(const arch::TrapFrame* frame, std::string_view format, hd::detail::FormatArguments arguments) {
     arch::irq_disable();
     const CpuId self = this_cpu();
     const bool nested = g_began.load().has(self);
@@ -123,10 +122,12 @@ void assertion_failed(const char* condition, const char* sentence, const char* f
     panic("{} ({} at {}:{})", sentence, condition, file, line);
 }
 
-void boot_failure(std::string_view sentence) {
+void boot_failure_with(std::string_view format, hd::detail::FormatArguments arguments) {
     arch::irq_disable();
     log::UnlockedSink out;
-    format_to(out, "\nHeddle cannot start: {}\n", sentence);
+    out.put("\nHeddle cannot start: ");
+    hd::detail::format_arguments(out, format, arguments);
+    out.put("\n");
     arch::power_off(arch::ExitStatus::BootFailure);
 }
 

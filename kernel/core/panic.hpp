@@ -13,22 +13,18 @@ namespace hd::core {
 // threads, held locks, last log lines - and halts with ExitStatus::Panic. Any context, NMI included. The other CPUs stop first; one
 // that panics at the same time gives its sentence in its own part of the report.
 [[noreturn]] void panic_with(const arch::TrapFrame* frame, std::string_view format,
-                             std::span<const hd::detail::FormatArgument> arguments);
+                             hd::detail::FormatArguments arguments);
 
 template <class... Arguments>
 [[noreturn]] void panic(FormatString<std::type_identity_t<Arguments>...> format, const Arguments&... arguments) {
-    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)...,
-                                                                         false};
-    panic_with(nullptr, format.text, {packed, sizeof...(Arguments)});
+    panic_with(nullptr, format.text, {arguments...});
 }
 
 // The same for an exception: the report shows the registers of `frame`.
 template <class... Arguments>
 [[noreturn]] void panic_at(const arch::TrapFrame& frame, FormatString<std::type_identity_t<Arguments>...> format,
                            const Arguments&... arguments) {
-    const hd::detail::FormatArgument packed[sizeof...(Arguments) + 1] = {hd::detail::FormatArgument(arguments)...,
-                                                                         false};
-    panic_with(&frame, format.text, {packed, sizeof...(Arguments)});
+    panic_with(&frame, format.text, {arguments...});
 }
 
 [[noreturn]] void assertion_failed(const char* condition, const char* sentence, const char* file, int line);
@@ -44,7 +40,11 @@ bool panicking();
 
 // The end before the kernel could start in earnest: one clear sentence on every console, then a halt with
 // ExitStatus::BootFailure.
-[[noreturn]] void boot_failure(std::string_view sentence);
+[[noreturn]] void boot_failure_with(std::string_view format, hd::detail::FormatArguments arguments);
+template <class... Arguments>
+[[noreturn]] void boot_failure(FormatString<std::type_identity_t<Arguments>...> format, const Arguments&... arguments) {
+    boot_failure_with(format.text, {arguments...});
+}
 
 }  // namespace hd::core
 

@@ -22,7 +22,6 @@ extern u64 g_percpu_offsets[kMaxCpus];
 template <class T, PerCpuPolicy Policy = PerCpuPolicy::kNoPreempt> class PerCpu {
 public:
     constexpr PerCpu() = default;
-    constexpr explicit PerCpu(const T& value) : value_(value) {}
     PerCpu(const PerCpu&) = delete;
     PerCpu& operator=(const PerCpu&) = delete;
 
@@ -52,12 +51,10 @@ private:
 // at the first call. That one, for the boot CPU, must come before any per-CPU variable has changed. `allocate` gives the
 // bytes. ENOMEM.
 Result<> percpu_prepare(CpuId cpu, Result<void*> (*allocate)(usize bytes));
-usize percpu_size();
 
 // CPUs that run. Their ids need not be without gaps: one may have failed to start.
 u32 cpu_count();
 CpuMask online_cpus();
 void set_cpu_online(CpuId cpu);
-bool cpu_online(CpuId cpu);
 
 }  // namespace hd::core

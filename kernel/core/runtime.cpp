@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the compiler and the header-only libraries expect from a C++ runtime. A broken precondition of a library is a bug in
 // the kernel: a panic.
+#include <string_view>  // declares __throw_out_of_range_fmt()
+
 #include "kernel/core/panic.hpp"
 
 // glibc's <cassert>, through Boost.Intrusive.
@@ -23,7 +25,6 @@ extern "C" void __cxa_pure_virtual() {
 
 // libstdc++'s checks: string_view::substr and the like.
 namespace std {
-__attribute__((__noreturn__)) void __throw_out_of_range_fmt(const char* format, ...);
 void __throw_out_of_range_fmt(const char* format, ...) {
     hd::core::panic("a library function was called out of range: {}", format);
 }

@@ -23,21 +23,12 @@ namespace {
 constexpr u64 kImageBase = 0xffff'ffff'8000'0000;
 }
 
-Symbol find_symbol(u64 address) {
-    const std::span symbols(kernel_symbols, kernel_symbol_count);
-    if (address < kImageBase || symbols.empty()) return {};
-    const auto next = std::ranges::upper_bound(symbols, address - kImageBase, {}, &KernelSymbol::offset);
-    if (next == symbols.begin()) return {};
-    const KernelSymbol& symbol = *(next - 1);
-    return {kernel_symbol_names + symbol.name, address - kImageBase - symbol.offset};
-}
-
 void describe_address(TextSink& sink, u64 address) {
-    const Symbol symbol = find_symbol(address);
-    if (symbol.name.empty())
-        format_to(sink, "{:#x}", address);
-    else
-        format_to(sink, "{}+{:#x}", symbol.name, symbol.offset);
+    const std::span symbols(kernel_symbols, kernel_symbol_count);
+    const auto next = std::ranges::upper_bound(symbols, address - kImageBase, {}, &KernelSymbol::offset);
+    if (address < kImageBase || next == symbols.begin()) return format_to(sink, "{:#x}", address);
+    const KernelSymbol& symbol = *(next - 1);
+    format_to(sink, "{}+{:#x}", kernel_symbol_names + symbol.name, address - kImageBase - symbol.offset);
 }
 
 void describe_backtrace(TextSink& sink, u64 frame_pointer) {

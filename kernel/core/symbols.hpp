@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The kernel's own symbol table, for reports. The second pass of the link puts it in (tools, Makefile). Any context.
 #pragma once
-#include <string_view>
-
 #include "kernel/lib/format.hpp"
 #include "kernel/lib/types.hpp"
 
 namespace hd::core {
 
-struct Symbol {
-    std::string_view name;  // empty: not kernel text
-    u64 offset = 0;         // of the address in the function
-};
-Symbol find_symbol(u64 address);
-
-// "function+0x12", or the bare number.
+// "function+0x12", or the bare number of what is not kernel text.
 void describe_address(TextSink& sink, u64 address);
 
 // The call chain from a frame pointer on, a line a frame.

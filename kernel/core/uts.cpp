@@ -19,9 +19,10 @@ constinit abi::Utsname g_names GUARDED_BY(g_lock){
     .domainname = "(none)",
 };
 
-Result<> set(char (&field)[abi::Utsname::kFieldSize], std::string_view name) {
-    if (name.size() >= sizeof field) return fail(Errno::kEINVAL);
+Result<> set(char (abi::Utsname::*which)[abi::Utsname::kFieldSize], std::string_view name) {
+    if (name.size() >= abi::Utsname::kFieldSize) return fail(Errno::kEINVAL);
     LockGuard guard(g_lock);
+    auto& field = g_names.*which;
     std::memset(field, 0, sizeof field);
     std::memcpy(field, name.data(), name.size());
     return {};
@@ -34,12 +35,7 @@ abi::Utsname system_names() {
     return g_names;
 }
 
-Result<> set_host_name(std::string_view name) NO_THREAD_SAFETY_ANALYSIS {
-    return set(g_names.nodename, name);  // set() takes the lock
-}
-
-Result<> set_domain_name(std::string_view name) NO_THREAD_SAFETY_ANALYSIS {
-    return set(g_names.domainname, name);  // as above
-}
+Result<> set_host_name(std::string_view name) { return set(&abi::Utsname::nodename, name); }
+Result<> set_domain_name(std::string_view name) { return set(&abi::Utsname::domainname, name); }
 
 }  // namespace hd::core

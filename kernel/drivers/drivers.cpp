@@ -48,7 +48,7 @@ void init_screen() {
     char tail[512];
     const usize length = log::read_tail(tail);
     g_screen->write_log({tail, length});
-    log::add_sink([](std::string_view text) { g_screen->write_log(text); });
+    log::set_screen_sink([](std::string_view text) { g_screen->write_log(text); });
 }
 
 // nullptr: no memory, which is reported.

@@ -36,7 +36,7 @@ private:
 // Every operation is sequentially consistent: the users' proofs (TLB shootdown, idle CPUs) order it against other words.
 class AtomicCpuMask {
 public:
-    constexpr AtomicCpuMask() = default;
+    constexpr explicit AtomicCpuMask(CpuMask initial = {}) : bits_(initial.bits()) {}
     void add(CpuId cpu) { bits_.fetch_or(CpuMask::of(cpu).bits()); }
     void remove(CpuId cpu) { bits_.fetch_and(~CpuMask::of(cpu).bits()); }
     CpuMask load() const { return CpuMask{bits_.load()}; }

@@ -89,8 +89,8 @@ void put_argument(TextSink& sink, const Specification& spec, const FormatArgumen
 
 }  // namespace
 
-void format_arguments(TextSink& sink, std::string_view format, std::span<const FormatArgument> arguments) {
-    usize next = 0;
+void format_arguments(TextSink& sink, std::string_view format, FormatArguments arguments) {
+    const FormatArgument* next = arguments.begin();
     while (!format.empty()) {
         const usize brace = format.find_first_of("{}");
         sink.put(format.substr(0, brace));
@@ -103,8 +103,8 @@ void format_arguments(TextSink& sink, std::string_view format, std::span<const F
             continue;
         }
         const usize end = format.find('}');
-        if (c == '}' || end == std::string_view::npos || next == arguments.size()) return;
-        put_argument(sink, parse(format.substr(0, end)), arguments[next++]);
+        if (c == '}' || end == std::string_view::npos || next == arguments.end()) return;
+        put_argument(sink, parse(format.substr(0, end)), *next++);
         format.remove_prefix(end + 1);
     }
 }

@@ -4,6 +4,7 @@
 // bool, pointers, and the strong types of types.hpp. The number of placeholders is checked at compile time.
 // Allocates nothing, takes no lock: any context.
 #pragma once
+#include <initializer_list>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -75,7 +76,8 @@ consteval usize count_placeholders(std::string_view format) {
 
 void placeholders_and_arguments_differ_in_number();  // not constexpr: a call in a consteval function is an error
 
-void format_arguments(TextSink& sink, std::string_view format, std::span<const FormatArgument> arguments);
+using FormatArguments = std::initializer_list<FormatArgument>;
+void format_arguments(TextSink& sink, std::string_view format, FormatArguments arguments);
 
 }  // namespace detail
 
@@ -90,8 +92,7 @@ template <class... Arguments> struct FormatString {
 
 template <class... Arguments>
 void format_to(TextSink& sink, FormatString<std::type_identity_t<Arguments>...> format, const Arguments&... arguments) {
-    const detail::FormatArgument packed[sizeof...(Arguments) + 1] = {detail::FormatArgument(arguments)..., false};
-    detail::format_arguments(sink, format.text, {packed, sizeof...(Arguments)});
+    detail::format_arguments(sink, format.text, {arguments...});
 }
 
 }  // namespace hd

@@ -12,20 +12,9 @@ namespace hd {
 template <class T> class RefCounted {
 public:
     RefCounted() = default;
-    RefCounted(const RefCounted&) = delete;
-    RefCounted& operator=(const RefCounted&) = delete;
 
     // relaxed: whoever takes a new reference holds one already, so the object cannot go away meanwhile.
     void ref() const { references_.fetch_add(1, std::memory_order_relaxed); }
-
-    // Takes a reference unless the count has already reached zero: for look-ups in tables that hold no reference of
-    // their own. The caller guarantees that the memory stays valid during the call (it holds the table's lock).
-    [[nodiscard]] bool try_ref() const {
-        u32 seen = references_.load(std::memory_order_relaxed);
-        while (seen != 0)
-            if (references_.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed)) return true;
-        return false;
-    }
 
     void unref() const {
         if (drop_reference()) static_cast<T*>(const_cast<RefCounted*>(this))->last_reference();

@@ -9,7 +9,6 @@
 #include "kernel/core/call_function.hpp"
 #include "kernel/core/context.hpp"
 #include "kernel/core/irq.hpp"
-#include "kernel/core/log.hpp"
 #include "kernel/core/panic.hpp"
 #include "kernel/core/percpu.hpp"
 #include "kernel/mm/slab/vmap.hpp"
@@ -147,14 +146,5 @@ void on_nmi(arch::TrapFrame& frame) {
         trap::dump_threads(frame);  // somebody outside wants to know where everybody stands
     arch::local_add<&arch::CpuLocal::preempt_count>(-core::kNmiUnit);
 }
-
-void fatal(std::string_view sentence, const arch::TrapFrame* frame) {
-    if (frame != nullptr) core::panic_at(*frame, "{}", sentence);
-    core::panic("{}", sentence);
-}
-
-void boot_failure(std::string_view sentence) { core::boot_failure(sentence); }
-
-void log_line(std::string_view line) { log::info("{}", line); }
 
 }  // namespace hd::upcall

@@ -165,7 +165,7 @@ void mount_root() {
 void unpack_initramfs(std::span<const u8> image) {
     char text[256];
     BufferSink sentence(text);
-    if (!unpack_archives(root_dentry(), image, sentence)) core::boot_failure(sentence.view());
+    if (!unpack_archives(root_dentry(), image, sentence)) core::boot_failure("{}", sentence.view());
 }
 
 }  // namespace hd::fs

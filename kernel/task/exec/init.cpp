@@ -28,11 +28,8 @@ void init_entry(void*) {
         return exec({process.fs->root(), process.fs->root(), &process.credentials}, program);
     };
     if (const auto result = run(); !result) {
-        static char report[400];
-        BufferSink sink(report);
-        format_to(sink, "the first program, {}, cannot be executed: error {}", std::string_view(g_init_path),
-                  static_cast<int>(result.error()));
-        core::boot_failure(sink.view());
+        core::boot_failure("the first program, {}, cannot be executed: error {}", std::string_view(g_init_path),
+                           result.error());
     }
     arch::return_to_user(self.frame());
 }

@@ -25,17 +25,14 @@ namespace hd::core {
 
 constinit u64 g_percpu_offsets[kMaxCpus] = {};
 
-usize percpu_size() { return static_cast<usize>(__stop_percpu - __start_percpu); }
 Result<> percpu_prepare(CpuId, Result<void*> (*)(usize)) { return {}; }  // fake::reset() does it
 u32 cpu_count() { return online_cpus().count(); }
 CpuMask online_cpus() { return CpuMask{fake::g_online.load()}; }
 void set_cpu_online(CpuId cpu) { fake::g_online |= CpuMask::of(cpu).bits(); }
-bool cpu_online(CpuId cpu) { return online_cpus().has(cpu); }
 
 bool panicking() { return false; }
 
-void panic_with(const arch::TrapFrame*, std::string_view format,
-                std::span<const hd::detail::FormatArgument> arguments) {
+void panic_with(const arch::TrapFrame*, std::string_view format, hd::detail::FormatArguments arguments) {
     char text[512];
     BufferSink sink(text);
     hd::detail::format_arguments(sink, format, arguments);
@@ -47,6 +44,8 @@ void assertion_failed(const char* condition, const char* sentence, const char* f
     panic("{} ({} at {}:{})", sentence, condition, file, line);
 }
 
-void boot_failure(std::string_view sentence) { throw fake::Panic(std::string(sentence)); }
+void boot_failure_with(std::string_view format, hd::detail::FormatArguments arguments) {
+    panic_with(nullptr, format, arguments);
+}
 
 }  // namespace hd::core
