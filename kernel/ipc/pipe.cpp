@@ -63,7 +63,7 @@ PipeInode::~PipeInode() { free_pages(0); }
 
 void PipeInode::free_pages(usize first) {
     for (usize i = first; i < kPages; ++i)
-        if (u8* page = std::exchange(pages_[i], nullptr)) put_frame(mm::frame_of_direct_map(page));
+        if (u8* page = std::exchange(pages_[i], nullptr)) mm::frame_of_direct_map(page).unref();
 }
 
 // ---- opening and closing

@@ -2,6 +2,7 @@
 // The terminals' device files, and the worker thread.
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "kernel/fs/devfs/devfs.hpp"
 #include "kernel/fs/vfs/file.hpp"
@@ -79,7 +80,8 @@ Result<fs::FileRef> open_terminal(fs::InodeRef inode, fs::DentryRef dentry, u32 
     auto file =
         TRY(mm::make_ref<TerminalFile>(std::move(inode), std::move(dentry), flags, terminal, device == kConsoleDevice));
     const bool wanted = (flags & abi::kO_NOCTTY) == 0 && device != kConsoleDevice && device != kTtyDevice;
-    if (wanted && file->readable()) (void)terminal.become_controlling(false);
+    // Opening succeeds whether it may have it or not.
+    if (wanted && file->readable()) std::ignore = terminal.become_controlling(false);
     return file;
 }
 

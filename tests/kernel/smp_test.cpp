@@ -68,7 +68,7 @@ KERNEL_TEST(frames_and_objects_survive_a_storm) {
             } else {
                 if (frames[slot] != nullptr) {
                     KERNEL_CHECK(*reinterpret_cast<u32*>(mm::bytes_of(*frames[slot])) == (n << 8 | slot));
-                    mm::put_frame(*frames[slot]);
+                    frames[slot]->unref();
                 }
                 frames[slot] = mm::allocate_frames(random >> 20 & 3, mm::Zero::No).value_or(nullptr);
                 if (frames[slot] != nullptr) *reinterpret_cast<u32*>(mm::bytes_of(*frames[slot])) = n << 8 | slot;
@@ -76,7 +76,7 @@ KERNEL_TEST(frames_and_objects_survive_a_storm) {
         }
         for (void* object : objects) mm::kfree(object);
         for (mm::Frame* frame : frames)
-            if (frame != nullptr) mm::put_frame(*frame);
+            if (frame != nullptr) frame->unref();
     });
     crew.run(core::cpu_count() * 2);
     // Slabs may keep frames for next time, so this is a bound on leaks, not an equality.

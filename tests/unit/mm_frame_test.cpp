@@ -37,7 +37,7 @@ TEST_CASE("frames: boot gives away what is usable and nobody else's", "[mm][fram
     REQUIRE(*all.begin() >= 2 << 20);
     REQUIRE_FALSE(all.contains(phys_of(zero_frame()).raw));
     REQUIRE(frame_counts().free == 0);
-    for (u64 address : all) put_frame(frame_at(PhysAddr{address}));
+    for (u64 address : all) frame_at(PhysAddr{address}).unref();
     REQUIRE(machine.frames_lost() == 0);
     drain_frame_cache();
     const FrameCounts after = frame_counts();
@@ -52,7 +52,7 @@ TEST_CASE("frames: addresses, records and the direct map agree", "[mm][frame]") 
     REQUIRE(is_ram(PhysAddr{arch::kDirectMapSize - 1}));
     REQUIRE_FALSE(is_ram(PhysAddr{arch::kDirectMapSize}));
     REQUIRE_THROWS_AS(frame_at(PhysAddr{arch::kDirectMapSize}), fake::Panic);
-    put_frame(frame);
+    frame.unref();
 }
 
 TEST_CASE("frames: zeroed when asked, one reference, no owner data", "[mm][frame]") {
@@ -61,13 +61,13 @@ TEST_CASE("frames: zeroed when asked, one reference, no owner data", "[mm][frame
         Frame* dirty = allocate_frames(order, Zero::No).value();
         std::memset(bytes_of(*dirty), 0xee, kPageSize << order);
         dirty->owner_data = 77;
-        put_frame(*dirty);
+        dirty->unref();
         Frame* clean = allocate_frames(order, Zero::Yes).value();
         REQUIRE(is_zero(*clean, order));
         REQUIRE(clean->references == 1);
         REQUIRE(clean->owner_data == 0);
         REQUIRE(phys_of(*clean).is_aligned(kPageSize << order));
-        put_frame(*clean);
+        clean->unref();
     }
     REQUIRE(machine.frames_lost() == 0);
 }
@@ -76,22 +76,22 @@ TEST_CASE("frames: the last reference gives the frame back", "[mm][frame]") {
     test::MmMachine machine;
     Frame& frame = *allocate_frame(Zero::No).value();
     REQUIRE(sole_owner(frame));
-    get_frame(frame);
+    frame.ref();
     REQUIRE_FALSE(sole_owner(frame));
     const u64 before = frame_counts().free;
-    put_frame(frame);
+    frame.unref();
     REQUIRE(sole_owner(frame));
     REQUIRE(frame_counts().free == before);
-    put_frame(frame);
+    frame.unref();
     REQUIRE(frame_counts().free == before + 1);
     REQUIRE(frame.state == FrameState::Cached);
-    REQUIRE_THROWS_AS(put_frame(frame), fake::Panic);
+    REQUIRE_THROWS_AS(frame.unref(), fake::Panic);
 }
 
 TEST_CASE("frames: a write after the last reference is found", "[mm][frame]") {
     test::MmMachine machine;
     Frame& frame = *allocate_frame(Zero::No).value();
-    put_frame(frame);
+    frame.unref();
     bytes_of(frame)[3] ^= 1;
     REQUIRE_THROWS_AS(allocate_frame(Zero::Yes), fake::Panic);
 }
@@ -103,7 +103,7 @@ TEST_CASE("frames: a CPU's cache is its own, and goes back by batches and by dra
     const u64 on_first = frame_counts().cached;
     REQUIRE(on_first < 64);
     fake::become_cpu(CpuId{1});
-    for (Frame* frame : held) put_frame(*frame);
+    for (Frame* frame : held) frame->unref();
     REQUIRE(frame_counts().cached > on_first);
     REQUIRE(frame_counts().cached <= on_first + 64);
     drain_frame_cache();
@@ -122,7 +122,7 @@ TEST_CASE("frames: a block that only cached frames keep apart is found", "[mm][f
     std::erase_if(held, [first = u64{4} << 20](Frame* frame) {
         const u64 at = phys_of(*frame).raw;
         if (at < first || at >= first + 16 * kPageSize) return false;
-        put_frame(*frame);
+        frame->unref();
         return true;
     });
     REQUIRE(frame_counts().cached == 16);
@@ -130,8 +130,8 @@ TEST_CASE("frames: a block that only cached frames keep apart is found", "[mm][f
     REQUIRE(phys_of(*block).raw == u64{4} << 20);
     REQUIRE(allocate_frame(Zero::No).error() == Errno::kENOMEM);
     REQUIRE(allocate_frames(1, Zero::No).error() == Errno::kENOMEM);
-    put_frame(*block);
-    for (Frame* frame : held) put_frame(*frame);
+    block->unref();
+    for (Frame* frame : held) frame->unref();
     REQUIRE(machine.frames_lost() == 0);
 }
 
@@ -180,11 +180,11 @@ TEST_CASE("frames: CPUs allocate and free at the same time", "[mm][frame][thread
                 } else {
                     std::swap(held[random() % held.size()], held.back());
                     wrong += std::memcmp(bytes_of(*held.back().frame), &held.back().stamp, sizeof(u64)) != 0;
-                    put_frame(*held.back().frame);
+                    held.back().frame->unref();
                     held.pop_back();
                 }
             }
-            for (const Block& block : held) put_frame(*block.frame);
+            for (const Block& block : held) block.frame->unref();
         });
     for (std::thread& thread : threads) thread.join();
     REQUIRE(wrong == 0);

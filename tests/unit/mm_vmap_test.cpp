@@ -61,14 +61,14 @@ TEST_CASE("vmap: no memory for a stack is an error, and takes nothing", "[mm][vm
     std::vector<Frame*> all;
     while (auto frame = allocate_frame(Zero::No)) all.push_back(*frame);
     for (int i = 0; i < 3; ++i) {
-        put_frame(*all.back());
+        all.back()->unref();
         all.pop_back();
     }
     REQUIRE(allocate_kernel_stack().error() == Errno::kENOMEM);
     REQUIRE(frame_counts().free == 3);
     free_kernel_stack(kept);
     REQUIRE(allocate_kernel_stack().value() == kept);
-    for (Frame* frame : all) put_frame(*frame);
+    for (Frame* frame : all) frame->unref();
     REQUIRE(machine.frames_lost() == 0);
 }
 

@@ -210,7 +210,7 @@ public:
     Hoard& operator=(const Hoard&) = delete;
     bool give_one() {
         if (frames_.empty()) return false;
-        put_frame(*frames_.back());
+        frames_.back()->unref();
         frames_.pop_back();
         return true;
     }

@@ -19,13 +19,13 @@ namespace hd::fs {
 
 class Mount;
 
-class Dentry final : public RefCounted<Dentry>, public mm::PageSource {
+class Dentry final : public mm::PageSource {
 public:
     // A dentry that is not in the cache: a root or a detached one (no parent, no name), or an entry of a directory whose names
     // are not cached. ENOMEM.
     static Result<DentryRef> make(InodeRef inode, DentryRef parent = {}, std::string_view name = {});
 
-    ~Dentry();
+    ~Dentry() override;
 
     const InodeRef inode;
 
@@ -41,15 +41,13 @@ public:
     // What a mapping of this file takes its pages from: the inode, with a path.
     Result<mm::FrameRef> page(u64 index, mm::PageUse use) override { return inode->page(index, use); }
     const void* identity() const override { return inode->identity(); }  // the same through every hard link
-    void ref_source() override { ref(); }
-    void unref_source() override { unref(); }
     Description describe_source() const override { return inode->describe_source(); }
     void source_path(TextSink& sink) const override;
 
     // The caller holds the lock of the directory that this is in, or a lock as said above.
     std::string_view name() const { return {name_, name_size_}; }
 
-    void last_reference();
+    void last_reference() override;
 
 private:
     friend class DentryCache;

@@ -47,10 +47,10 @@ struct AttributeChange {
 // Uses of a file's contents that exclude each other: a program does not change while it runs (ETXTBSY).
 enum class FileUse : i32 { Written = 1, Executed = -1 };
 
-class Inode : public RefCounted<Inode>, public mm::PageSource {
+class Inode : public mm::PageSource {
 public:
     Inode(FileSystem& file_system, InodeKind kind, u32 mode, u64 number);
-    virtual ~Inode();
+    ~Inode() override;
 
     const InodeKind kind;
     const u64 number;
@@ -112,8 +112,6 @@ public:
 
     // mm::PageSource. A mapping of a file that has a name goes through its Dentry, which knows the path.
     Result<mm::FrameRef> page(u64 index, mm::PageUse use) override;  // ENODEV
-    void ref_source() override { ref(); }
-    void unref_source() override { unref(); }
     Description describe_source() const override;
     void source_path(TextSink& sink) const override;
 

@@ -28,11 +28,7 @@ RadixNode* PageCache::Nodes::allocate() { return static_cast<RadixNode*>(g_node_
 
 void PageCache::Nodes::free(RadixNode* node) { g_node_cache.free(node); }
 
-FrameRef PageCache::find_locked(u64 index) {
-    Frame* frame = pages_.find(index);
-    if (frame != nullptr) get_frame(*frame);
-    return FrameRef(frame);
-}
+FrameRef PageCache::find_locked(u64 index) { return FrameRef(pages_.find(index)); }
 
 FrameRef PageCache::find(u64 index) {
     LockGuard<Spinlock> guard(lock_);
@@ -41,13 +37,12 @@ FrameRef PageCache::find(u64 index) {
 
 Result<FrameRef> PageCache::get_or_create(u64 index, bool* made) {
     if (FrameRef found = find(index)) return found;
-    Frame* const frame = TRY(allocate_frame(Zero::Yes));
-    FrameRef fresh(frame);
+    FrameRef fresh(kAdoptRef, TRY(allocate_frame(Zero::Yes)));
 
     LockGuard<Spinlock> guard(lock_);
     if (FrameRef other = find_locked(index)) return other;  // somebody was faster; ours goes back
     TRY(pages_.insert(index, fresh.get()));
-    get_frame(*fresh);
+    fresh->ref();
     count_pages(1);
     if (made != nullptr) *made = true;
     return fresh;
@@ -66,7 +61,7 @@ bool PageCache::truncate(u64 from) {
         }
         for (usize i = 0; i < dropped; ++i) {
             referenced |= !sole_owner(*frames[i]);
-            put_frame(*frames[i]);
+            frames[i]->unref();
         }
     }
     return referenced;

@@ -1,32 +1,11 @@
 // SPDX-License-Identifier: MIT
 // PageSource: what a file mapping takes its pages from. An inode is one; address spaces know nothing else of files.
 #pragma once
-#include <utility>
-
 #include "kernel/lib/format.hpp"
+#include "kernel/lib/ref.hpp"
 #include "kernel/mm/phys/frame.hpp"
 
 namespace hd::mm {
-
-// One reference to a frame, given back at the end of the scope.
-class FrameRef {
-public:
-    FrameRef() = default;
-    explicit FrameRef(Frame* adopted) : frame_(adopted) {}
-    FrameRef(FrameRef&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
-    FrameRef& operator=(FrameRef other) noexcept { return std::swap(frame_, other.frame_), *this; }
-    ~FrameRef() {
-        if (frame_ != nullptr) put_frame(*frame_);
-    }
-    Frame* get() const { return frame_; }
-    Frame* operator->() const { return frame_; }
-    Frame& operator*() const { return *frame_; }
-    explicit operator bool() const { return frame_ != nullptr; }
-    [[nodiscard]] Frame* release() { return std::exchange(frame_, nullptr); }
-
-private:
-    Frame* frame_ = nullptr;
-};
 
 enum class PageUse : u8 {
     Read,        // a hole may answer with an empty FrameRef: the caller uses zeros
@@ -34,8 +13,11 @@ enum class PageUse : u8 {
     CachedOnly,  // only if it is there already, without waiting (fault-around)
 };
 
-class PageSource {
+class PageSource : public RefCounted<PageSource> {
 public:
+    virtual ~PageSource() = default;
+    virtual void last_reference() { delete this; }
+
     // The frame of the file's page `index`. May sleep (but for CachedOnly). Errors: kENOMEM; kENXIO past the end of the
     // file (a mapping turns it into SIGBUS); kEIO.
     virtual Result<FrameRef> page(u64 index, PageUse use) = 0;
@@ -44,10 +26,6 @@ public:
     // never followed.
     virtual const void* identity() const { return this; }
 
-    // Reference counting of the object behind (a mapping holds one).
-    virtual void ref_source() = 0;
-    virtual void unref_source() = 0;
-
     // What /proc/PID/maps shows: device, inode number and path.
     struct Description {
         u32 device_major, device_minor;
@@ -55,9 +33,6 @@ public:
     };
     virtual Description describe_source() const = 0;
     virtual void source_path(TextSink& sink) const = 0;
-
-protected:
-    ~PageSource() = default;
 };
 
 }  // namespace hd::mm

@@ -143,17 +143,16 @@ Result<Frame*> allocate_frames(u32 order, Zero zero) {
     return frame;
 }
 
-void put_frame(Frame& frame) {
-    // acq_rel: pairs with the other holders' put_frame(), so that the frame's next owner comes after all they did to
-    // it.
-    const u32 before = frame.references.fetch_sub(1, std::memory_order_acq_rel);
+void Frame::unref() {
+    // acq_rel: pairs with the other holders' unref(), so that the frame's next owner comes after all they did to it.
+    const u32 before = references.fetch_sub(1, std::memory_order_acq_rel);
     if (before > 1) return;
-    ASSERT(before == 1 && frame.state.load(std::memory_order_relaxed) == FrameState::Allocated,
+    ASSERT(before == 1 && state.load(std::memory_order_relaxed) == FrameState::Allocated,
            "a frame is given up that nobody holds");
-    if (frame.order != 0) [[unlikely]]
-        return free_block(frame);
+    if (order != 0) [[unlikely]]
+        return free_block(*this);
     core::IrqGuard guard;
-    g_cache.unchecked().push(frame);
+    g_cache.unchecked().push(*this);
 }
 
 Frame& zero_frame() { return *g_zero_frame; }

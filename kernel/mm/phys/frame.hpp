@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Physical memory, frame by frame. Every frame up to the highest usable address has a record; who holds a reference
-// keeps the frame. The last put_frame() gives it back to the allocator: per-CPU caches of single frames (frame.cpp) in
+// keeps the frame. The last unref() gives it back to the allocator: per-CPU caches of single frames (frame.cpp) in
 // front of a buddy allocator (buddy.hpp).
 //
 // Context: any but NMI. Takes an IrqSpinlock of rank FrameAllocator, for a single frame only when this CPU's cache is
@@ -13,6 +13,7 @@
 #include "arch/boot.hpp"
 #include "arch/paging.hpp"
 #include "kernel/core/panic.hpp"
+#include "kernel/lib/ref.hpp"
 #include "kernel/lib/result.hpp"
 
 namespace hd::mm {
@@ -36,8 +37,12 @@ struct Frame {
     std::atomic<bool> table_lock{false};  // a page table's lock (kernel/mm/vm/page_table)
     u8 flags = 0;
     u64 owner_data = 0;  // the owner's: a slab's state, a page table's count of present entries
+
+    void ref() { references.fetch_add(1, std::memory_order_relaxed); }  // the caller holds one already
+    void unref();
 };
 static_assert(sizeof(Frame) == 32, "one record a frame: its size is memory that nobody else gets");
+using FrameRef = RefPtr<Frame>;
 
 enum class Zero : bool { No, Yes };
 
@@ -46,12 +51,7 @@ enum class Zero : bool { No, Yes };
 Result<Frame*> allocate_frames(u32 order, Zero zero);
 Result<Frame*> allocate_frame(Zero zero);
 
-inline void get_frame(Frame& frame) {
-    frame.references.fetch_add(1, std::memory_order_relaxed);  // the caller holds one already
-}
-void put_frame(Frame& frame);
-
-// Is the caller's reference the only one? acquire pairs with the release in others' put_frame(): what they wrote to the
+// Is the caller's reference the only one? acquire pairs with the release in others' unref(): what they wrote to the
 // frame is seen by whoever now treats it as its own. The answer stays true while nobody can find the frame otherwise.
 inline bool sole_owner(const Frame& frame) { return frame.references.load(std::memory_order_acquire) == 1; }
 

@@ -45,8 +45,6 @@ void* allocate_large(usize bytes) {
     return bytes_of(**block);
 }
 
-[[noreturn]] void not_an_object(const void* pointer) { core::panic("there is no kmalloc object at {}", pointer); }
-
 }  // namespace
 
 void* kmalloc(usize bytes) {
@@ -61,17 +59,10 @@ void kfree(void* object) {
     const SlabWord word = SlabWord::of(frame);
     if (word.of_slab()) [[likely]]
         return SlabCache::by_id(word.cache_id).free(object);
-    if (word.tag != SlabWord::Tag::Large || object != bytes_of(frame)) not_an_object(object);
+    if (word.tag != SlabWord::Tag::Large || object != bytes_of(frame))
+        core::panic("there is no kmalloc object at {}", object);
     SlabWord{{0}, 0, 0, 0, SlabWord::Tag::None}.store_to(frame);
-    put_frame(frame);
-}
-
-usize kmalloc_usable_size(const void* object) {
-    Frame& frame = frame_of_direct_map(object);
-    const SlabWord word = SlabWord::of(frame);
-    if (word.of_slab()) return SlabCache::by_id(word.cache_id).object_size();
-    if (word.tag != SlabWord::Tag::Large) not_an_object(object);
-    return kPageSize << frame.order;
+    frame.unref();
 }
 
 void slab_init() { SlabCache::forget_all(); }

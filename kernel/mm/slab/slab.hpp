@@ -17,8 +17,6 @@ namespace hd::mm {
 // page). nullptr: no memory.
 [[nodiscard]] void* kmalloc(usize bytes);
 void kfree(void* object);
-// How many bytes the object really has.
-usize kmalloc_usable_size(const void* object);
 
 // Boot: after frames_init().
 void slab_init();

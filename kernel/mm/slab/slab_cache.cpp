@@ -113,7 +113,7 @@ bool SlabCache::add_slab_locked() {
 void SlabCache::release_slab_locked(Frame& slab) {
     for (u32 i = 0; i < 1u << order_; ++i) SlabWord{{0}, 0, 0, 0, SlabWord::Tag::None}.store_to((&slab)[i]);
     --slabs_;
-    put_frame(slab);
+    slab.unref();
 }
 
 void* SlabCache::take_locked() {

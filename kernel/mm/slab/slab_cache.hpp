@@ -53,7 +53,6 @@ public:
     // An object of this cache. Panics if it is free already.
     void free(void* object);
 
-    usize object_size() const { return size_; }
     SlabStatistics statistics();
     // Empties this CPU's magazine and gives the slabs back of which nothing is in use.
     void drain();

@@ -3,7 +3,6 @@
 // Locking: a CPU's free stacks are its own, preemption off; g_lock guards the rest.
 #include "kernel/mm/slab/vmap.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <boost/intrusive/slist.hpp>
 #include <memory>
@@ -59,18 +58,9 @@ Result<PhysAddr> take_table() {
     return phys_of(frame);
 }
 
-// Frames on their way into a stack; what has not been mapped goes back.
-struct StackFrames {
-    Frame* frames[kStackPages] = {};
-    ~StackFrames() {
-        for (Frame* frame : frames)
-            if (frame != nullptr) put_frame(*frame);
-    }
-};
-
 Result<VirtAddr> map_new_stack() {
-    StackFrames taken;
-    for (Frame*& frame : taken.frames) frame = TRY(allocate_frame(Zero::No));
+    FrameRef frames[kStackPages];
+    for (FrameRef& frame : frames) frame = FrameRef(kAdoptRef, TRY(allocate_frame(Zero::No)));
 
     LockGuard<Spinlock> guard(g_lock);
     const u64 number = g_stack_count.load(std::memory_order_relaxed);
@@ -78,9 +68,9 @@ Result<VirtAddr> map_new_stack() {
     if (slot >= kDevices) return fail(Errno::kENOMEM);
     for (usize i = 0; i < kStackPages; ++i) {
         const VirtAddr page = slot + arch::kKernelStackSize + i * kPageSize;
-        TRY(arch::map_kernel_page(page, phys_of(*taken.frames[i]), {.write = true}, take_table));
+        TRY(arch::map_kernel_page(page, phys_of(*frames[i]), {.write = true}, take_table));
     }
-    std::ranges::fill(taken.frames, nullptr);
+    for (FrameRef& frame : frames) (void)frame.release();  // the mapping's from now on
     g_stack_count.store(number + 1, std::memory_order_relaxed);
     free_stack_at(slot + kSlotSize).mark = 0;  // the frames come with what their last owners left in them
     return slot + kSlotSize;

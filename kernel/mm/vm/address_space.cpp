@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "kernel/mm/slab/slab.hpp"
 #include "kernel/mm/vm/anonymous_source.hpp"
@@ -98,12 +99,10 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     vma->shared = request.shared;
     vma->may_write = request.may_write;
     vma->grows_down = request.grows_down;
-    vma->source = SourceRef(request.source);
+    vma->source = RefPtr<PageSource>(request.source);
     vma->offset = request.offset;
-    vma->source_end = request.source_end;
     if (request.shared && request.source == nullptr) {
-        const auto memory = TRY(make_ref<AnonymousSource>());
-        vma->source = SourceRef(memory.get());
+        vma->source = TRY(make_ref<AnonymousSource>());
         vma->offset = 0;
     }
     VirtAddr begin;
@@ -216,8 +215,7 @@ Result<VirtAddr> AddressSpace::remap(VirtAddr address, u64 old_size, u64 new_siz
         if (new_size < old_size) TRY(unmap_locked(address + new_size, address + old_size, gone));
         return address;
     }
-    std::unique_ptr<Vma> grown(new (std::nothrow) Vma(*vma));
-    if (!grown) return fail(Errno::kENOMEM);
+    auto grown = TRY(make<Vma>(*vma));
     grown->grows_down = false;
     const VirtAddr old_end = address + old_size;
     if (vma->end == old_end && valid_range(address, new_size) && vmas_.range_is_free(old_end, address + new_size)) {
@@ -318,9 +316,7 @@ Result<FrameRef> AddressSpace::page_for_access(VirtAddr at, FaultAccess access) 
         TableLock lock(table);
         const Entry entry = table.load(arch::table_index(at, 0));
         if (!entry.present() || (access.write && !entry.writable())) continue;  // changed by another thread: again
-        Frame& frame = frame_at(entry.address());
-        get_frame(frame);
-        return FrameRef(&frame);
+        return FrameRef(&frame_at(entry.address()));
     }
 }
 
@@ -374,7 +370,7 @@ void AddressSpace::unmap_source(const void* source, u64 from) {
         if (!vma.source || vma.source->identity() != source || vma.offset + vma.size() <= from) continue;
         const u64 kept = from > vma.offset ? from - vma.offset : 0;
         // No memory for a table of our own (fork): such a page stays mapped, though no file has it any more.
-        (void)drop_pages_locked(vma.begin + kept, vma.end);
+        std::ignore = drop_pages_locked(vma.begin + kept, vma.end);
     }
 }
 

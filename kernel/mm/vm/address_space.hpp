@@ -30,7 +30,6 @@ struct MapRequest {
     bool no_reserve = false;       // the caller knows that it will not touch it all
     PageSource* source = nullptr;  // nullptr: anonymous
     u64 offset = 0;                // bytes into the source, page-aligned
-    u64 source_end = ~u64{0};      // exec: bytes of the source from here on read as zero (the tail of a data segment)
 };
 
 // What lies behind an address, the same for everybody who can see it: a place in a shared object, or an address of one space.

@@ -7,15 +7,13 @@
 
 namespace hd::mm {
 
-class AnonymousSource final : public RefCounted<AnonymousSource>, public PageSource {
+class AnonymousSource final : public PageSource {
 public:
     Result<FrameRef> page(u64 index, PageUse use) override {
         FrameRef found = pages_.find(index);
         if (found || use == PageUse::CachedOnly) return found;
         return pages_.get_or_create(index);
     }
-    void ref_source() override { ref(); }
-    void unref_source() override { unref(); }
     Description describe_source() const override { return {0, 1, 0}; }
     void source_path(TextSink& sink) const override { sink.put("/dev/zero (deleted)"); }  // Linux's name for it
 

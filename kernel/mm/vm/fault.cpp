@@ -73,27 +73,20 @@ void AddressSpace::enter(LeafTable table, VirtAddr page, FrameRef frame, const V
 
 FaultResult AddressSpace::first_touch(Vma& vma, VirtAddr page, FaultAccess access, LeafTable table) {
     FrameRef found;
-    u64 valid = kPageSize;  // bytes of the page that come from the file; the rest reads as zero
     if (vma.source) {
-        const u64 offset = vma.offset_of(page);
-        valid = std::min(kPageSize, vma.source_end - std::min(vma.source_end, offset));
-        auto answer = valid == 0 ? Result<FrameRef>(FrameRef())
-                                 : vma.source->page(offset / kPageSize, vma.shared ? PageUse::Write : PageUse::Read);
+        auto answer = vma.source->page(vma.offset_of(page) / kPageSize, vma.shared ? PageUse::Write : PageUse::Read);
         if (!answer) return answer.error() == Errno::kENOMEM ? FaultResult::OutOfMemory : FaultResult::PastEnd;
         found = std::move(*answer);
     }
-    if (vma.shared || !(access.write || (valid < kPageSize && found))) {
+    if (vma.shared || !access.write) {
         enter(table, page, std::move(found), vma, vma.shared && vma.protection.write);
         if (vma.source) map_around(vma, page, table);
         return FaultResult::Done;
     }
     const auto fresh = allocate_frame(found ? Zero::No : Zero::Yes);
     if (!fresh) return FaultResult::OutOfMemory;
-    if (found) {
-        std::memcpy(bytes_of(**fresh), bytes_of(*found), valid);
-        std::memset(bytes_of(**fresh) + valid, 0, kPageSize - valid);
-    }
-    enter(table, page, FrameRef(*fresh), vma, vma.protection.write);
+    if (found) std::memcpy(bytes_of(**fresh), bytes_of(*found), kPageSize);
+    enter(table, page, FrameRef(kAdoptRef, *fresh), vma, vma.protection.write);
     return FaultResult::Done;
 }
 
@@ -103,10 +96,9 @@ void AddressSpace::map_around(Vma& vma, VirtAddr page, LeafTable table) {
     const VirtAddr begin = std::max(vma.begin, page.align_down(window));
     const VirtAddr end = std::min(vma.end, page.align_down(window) + window);
     for (VirtAddr at = begin; at < end; at += kPageSize) {
-        const u64 offset = vma.offset_of(at);
-        if (at == page || offset + kPageSize > vma.source_end) continue;
+        if (at == page) continue;
         if (!table.load(arch::table_index(at, 0)).empty()) continue;
-        auto neighbour = vma.source->page(offset / kPageSize, PageUse::CachedOnly);
+        auto neighbour = vma.source->page(vma.offset_of(at) / kPageSize, PageUse::CachedOnly);
         if (neighbour && *neighbour) enter(table, at, std::move(*neighbour), vma, vma.shared && vma.protection.write);
     }
 }
@@ -125,14 +117,12 @@ FaultResult AddressSpace::write_to_read_only(Vma& vma, VirtAddr page, LeafTable 
             arch::local_tlb_flush_page(page);  // elsewhere a stale entry costs a spurious fault
             return FaultResult::Done;
         }
-        if (&frame != &zero_frame()) {  // everybody maps that one: counting would make it everybody's cache line
-            get_frame(frame);
-            old = FrameRef(&frame);
-        }
+        // Everybody maps the zero frame: counting would make it everybody's cache line.
+        if (&frame != &zero_frame()) old = FrameRef(&frame);
     }
     const auto fresh = allocate_frame(old ? Zero::No : Zero::Yes);
     if (!fresh) return FaultResult::OutOfMemory;
-    FrameRef copy(*fresh);
+    FrameRef copy(kAdoptRef, *fresh);
     if (old) std::memcpy(bytes_of(*copy), bytes_of(*old), kPageSize);
 
     TableLock lock(table);
@@ -142,7 +132,7 @@ FaultResult AddressSpace::write_to_read_only(Vma& vma, VirtAddr page, LeafTable 
     table_.flush_page(page);
     table.store(index, entry_for(*copy, vma, true));
     (void)copy.release();
-    if (old) put_frame(*old);  // the entry's reference; `old` gives up its own
+    if (old) old->unref();  // the entry's reference; `old` gives up its own
     return FaultResult::Done;
 }
 

@@ -27,7 +27,7 @@ bool has_reference(Entry entry) { return entry.address() != phys_of(zero_frame()
 
 // Gives up one reference to a last-level table, and with the last one the table's references to its pages.
 void put_leaf_table(Frame& frame) {
-    // acq_rel: as in put_frame(); the last one sees the others' changes.
+    // acq_rel: as in unref(); the last one sees the others' changes.
     if (frame.references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     const LeafTable table(&frame);
     u64 left = table.occupied();
@@ -35,11 +35,11 @@ void put_leaf_table(Frame& frame) {
         const Entry entry = table.load(i);
         if (entry.empty()) continue;
         --left;
-        if (has_reference(entry)) put_frame(frame_at(entry.address()));
+        if (has_reference(entry)) frame_at(entry.address()).unref();
     }
     frame.owner_data = 0;
     frame.references.store(1, std::memory_order_relaxed);  // nobody else knows the frame any more
-    put_frame(frame);
+    frame.unref();
 }
 
 // Upper tables that were made for a last-level table that there was then no memory for. `level` is that of the entries.
@@ -51,7 +51,7 @@ void release_empty_tables(Frame& table, u32 level) {
         --table.owner_data;
         Frame& below = frame_at(entries[i].address());
         release_empty_tables(below, level - 1);
-        put_frame(below);
+        below.unref();
     }
 }
 
@@ -62,7 +62,7 @@ void copy_entries(LeafTable from, LeafTable to) {
         Entry entry = from.load(i);
         if (entry.empty()) continue;
         --left;
-        if (has_reference(entry)) get_frame(frame_at(entry.address()));
+        if (has_reference(entry)) frame_at(entry.address()).ref();
         if (entry.writable()) {
             entry = entry.with_write(false);
             from.store(i, entry);  // invariant (1) allows it; no CPU can write through the read-only level above
@@ -105,7 +105,7 @@ PageTable::~PageTable() {
     if (root_ == nullptr) return;
     release_empty_tables(*root_, arch::kPageTableLevels - 1);
     ASSERT(active_.load().empty(), "an address space dies while a CPU has it loaded");
-    put_frame(*root_);
+    root_->unref();
 }
 
 Entry* PageTable::next_slot(VirtAddr& at, VirtAddr end) const {
@@ -136,7 +136,7 @@ Result<Entry*> PageTable::level1_slot_or_make(VirtAddr address) {
             if (replace_entry(slot, Entry{}, entry)) {
                 entry_count(slot).fetch_add(1, std::memory_order_relaxed);  // read with the lock held for writing
             } else {
-                put_frame(*fresh);
+                fresh->unref();
                 entry = load_entry(slot);
             }
         }
@@ -159,7 +159,7 @@ Result<LeafTable> PageTable::own_leaf(VirtAddr address) {
             entry_count(slot).fetch_add(1, std::memory_order_relaxed);  // read with the lock held for writing
             return LeafTable(fresh);
         }
-        put_frame(*fresh);
+        fresh->unref();
     }
 }
 
@@ -168,7 +168,7 @@ Result<LeafTable> PageTable::unshare(Entry* slot, Entry seen) {
     const LeafTable old(&frame_at(seen.address()));
     // Before the lock, as the allocation may need the allocator's locks for long. References to a table only grow in
     // fork(), which our caller's lock keeps away; so if we are alone now, we stay alone.
-    FrameRef copy(sole_owner(old.frame()) ? nullptr : TRY(allocate_frame(Zero::Yes)));
+    FrameRef copy(kAdoptRef, sole_owner(old.frame()) ? nullptr : TRY(allocate_frame(Zero::Yes)));
     {
         TableLock lock(old);
         if (load_entry(slot).raw != seen.raw) return LeafTable{};
@@ -203,7 +203,7 @@ Result<> PageTable::share_into(PageTable& child, VirtAddr begin, VirtAddr end) {
         if (!child_slot->empty()) continue;  // two ranges in one table
         const Entry entry = slot->with_write(false);
         const LeafTable table(&frame_at(entry.address()));
-        get_frame(table.frame());
+        table.frame().ref();
         store_entry(slot, entry);
         store_entry(child_slot, entry);
         entry_count(child_slot).fetch_add(1, std::memory_order_relaxed);  // the child is private
@@ -295,7 +295,7 @@ void PageTable::Gather::finish() {
         if (items_[i].leaf_table)
             put_leaf_table(*items_[i].frame);
         else
-            put_frame(*items_[i].frame);
+            items_[i].frame->unref();
     }
     count_ = 0;
 }

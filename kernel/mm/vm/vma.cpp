@@ -45,7 +45,7 @@ bool VmaSet::range_is_free(VirtAddr begin, VirtAddr end) {
 bool VmaSet::can_merge(const Vma& low, const Vma& high) {
     return low.end == high.begin && low.protection == high.protection && low.shared == high.shared &&
            low.may_write == high.may_write && low.grows_down == high.grows_down && low.source == high.source &&
-           low.source_end == high.source_end && (low.anonymous() || low.offset + low.size() == high.offset);
+           (low.anonymous() || low.offset + low.size() == high.offset);
 }
 
 VmaSet::iterator VmaSet::merge_with_next(iterator it) {
@@ -68,8 +68,7 @@ Result<> VmaSet::split_at(VirtAddr address) {
     Vma* low = find(address);
     if (low == nullptr || low->begin == address) return {};
     if (count() >= kMost) return fail(Errno::kENOMEM);
-    Vma* high = new (std::nothrow) Vma(*low);
-    if (high == nullptr) return fail(Errno::kENOMEM);
+    Vma* high = TRY(make<Vma>(*low)).release();
     high->begin = address;
     high->offset = low->offset_of(address);
     low->end = address;
@@ -90,9 +89,7 @@ void VmaSet::set_protection(VirtAddr begin, VirtAddr end, Protection protection)
 
 Result<> VmaSet::copy_from(VmaSet& other) {
     for (const Vma& vma : other) {
-        Vma* copy = new (std::nothrow) Vma(vma);
-        if (copy == nullptr) return fail(Errno::kENOMEM);
-        tree_.insert(tree_.end(), *copy);
+        tree_.insert(tree_.end(), *TRY(make<Vma>(vma)).release());
     }
     return {};
 }

@@ -21,40 +21,17 @@ struct Protection {
     friend constexpr bool operator==(Protection, Protection) = default;
 };
 
-// Owns one reference to a page source.
-class SourceRef {
-public:
-    SourceRef() = default;
-    explicit SourceRef(PageSource* source) : source_(source) {
-        if (source_ != nullptr) source_->ref_source();
-    }
-    SourceRef(const SourceRef& other) : SourceRef(other.source_) {}
-    SourceRef(SourceRef&& other) noexcept : source_(std::exchange(other.source_, nullptr)) {}
-    SourceRef& operator=(SourceRef other) noexcept { return std::swap(source_, other.source_), *this; }
-    ~SourceRef() {
-        if (source_ != nullptr) source_->unref_source();
-    }
-    PageSource* get() const { return source_; }
-    PageSource* operator->() const { return source_; }
-    explicit operator bool() const { return source_ != nullptr; }
-    friend bool operator==(const SourceRef&, const SourceRef&) = default;
-
-private:
-    PageSource* source_ = nullptr;
-};
-
 struct Vma : CachedBy<Vma> {
     static constexpr const char* kCacheName = "vma";
 
     boost::intrusive::set_member_hook<> link;
     VirtAddr begin{}, end{};  // end exclusive
     Protection protection{};
-    bool shared = false;       // writes go to the source and are seen by every mapping of it
-    bool may_write = true;     // mprotect(2) may allow writing: not to a shared mapping of a file opened for reading
-    bool grows_down = false;   // a stack
-    SourceRef source;          // empty: anonymous memory
-    u64 offset = 0;            // of `begin` in the source, bytes
-    u64 source_end = ~u64{0};  // bytes of the source from here on read as zero
+    bool shared = false;        // writes go to the source and are seen by every mapping of it
+    bool may_write = true;      // mprotect(2) may allow writing: not to a shared mapping of a file opened for reading
+    bool grows_down = false;    // a stack
+    RefPtr<PageSource> source;  // empty: anonymous memory
+    u64 offset = 0;             // of `begin` in the source, bytes
 
     u64 size() const { return end - begin; }
     bool contains(VirtAddr address) const { return begin <= address && address < end; }

@@ -109,8 +109,11 @@ Result<> map_segment(mm::AddressSpace& space, fs::Dentry& file, const ElfSegment
         request.size = file_pages_end - begin;
         request.source = &file;
         request.offset = align_down(segment.offset, mm::kPageSize);
-        if (segment.memory_size > segment.file_size) request.source_end = segment.offset + segment.file_size;
         TRY(space.map(request));
+        // Zeros behind the file's part; in a segment that cannot be written its bytes stay (as in Linux).
+        const u64 tail = segment.memory_size > segment.file_size && segment.write ? file_pages_end - file_end : 0;
+        if (space.write_foreign(VirtAddr{file_end}, mm::bytes_of(mm::zero_frame()), tail) != tail)
+            return fail(Errno::kENOMEM);
     }
     if (end > file_pages_end) {
         request = {.address = VirtAddr{file_pages_end}, .protection = protection_of(segment), .fixed = true};
