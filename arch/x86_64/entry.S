@@ -30,6 +30,12 @@
 .endm
 
 .macro PUSH_REGISTERS
+        pushq %rbx
+        pushq %rbp
+        pushq %r12
+        pushq %r13
+        pushq %r14
+        pushq %r15
         pushq %rdi
         pushq %rsi
         pushq %rdx
@@ -39,22 +45,9 @@
         pushq %r9
         pushq %r10
         pushq %r11
-        pushq %rbx
-        pushq %rbp
-        pushq %r12
-        pushq %r13
-        pushq %r14
-        pushq %r15
 .endm
 
-// ... and past number and error code, to what IRETQ wants.
-.macro POP_REGISTERS
-        popq %r15
-        popq %r14
-        popq %r13
-        popq %r12
-        popq %rbp
-        popq %rbx
+.macro POP_CALLER_SAVED
         popq %r11
         popq %r10
         popq %r9
@@ -64,6 +57,17 @@
         popq %rdx
         popq %rsi
         popq %rdi
+.endm
+
+// ... and past number and error code, to what IRETQ wants.
+.macro POP_REGISTERS
+        POP_CALLER_SAVED
+        popq %r15
+        popq %r14
+        popq %r13
+        popq %r12
+        popq %rbp
+        popq %rbx
         addq $16, %rsp
 .endm
 
@@ -98,16 +102,8 @@ syscall_entry:
         // C++ kept rbx, rbp, r12 to r15. The slots of rcx and r11 hold what SYSCALL put there: return address and
         // flags. The address is canonical: the CPU came from there, and nothing is ever mapped at the last page below
         // the hole.
-        movq FRAME_R11(%rsp), %r11
-        movq FRAME_R10(%rsp), %r10
-        movq FRAME_R9(%rsp), %r9
-        movq FRAME_R8(%rsp), %r8
-        movq FRAME_RAX(%rsp), %rax
-        movq FRAME_RCX(%rsp), %rcx
-        movq FRAME_RDX(%rsp), %rdx
-        movq FRAME_RSI(%rsp), %rsi
-        movq FRAME_RDI(%rsp), %rdi
-        movq FRAME_RSP(%rsp), %rsp
+        POP_CALLER_SAVED
+        movq (FRAME_RSP - FRAME_CALLEE_SAVED)(%rsp), %rsp
         swapgs
         sysretq
 

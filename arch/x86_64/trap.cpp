@@ -16,15 +16,10 @@
 namespace hd::arch {
 
 static_assert(sizeof(TrapFrame) == FRAME_SIZE && FRAME_SIZE % 16 == 0);
-static_assert(offsetof(TrapFrame, r15) == FRAME_R15 && offsetof(TrapFrame, rbp) == FRAME_RBP);
-static_assert(offsetof(TrapFrame, r11) == FRAME_R11 && offsetof(TrapFrame, r10) == FRAME_R10);
-static_assert(offsetof(TrapFrame, r9) == FRAME_R9 && offsetof(TrapFrame, r8) == FRAME_R8);
-static_assert(offsetof(TrapFrame, rax) == FRAME_RAX && offsetof(TrapFrame, rcx) == FRAME_RCX);
-static_assert(offsetof(TrapFrame, rdx) == FRAME_RDX && offsetof(TrapFrame, rsi) == FRAME_RSI);
-static_assert(offsetof(TrapFrame, rdi) == FRAME_RDI && offsetof(TrapFrame, error) == FRAME_ERROR);
+static_assert(offsetof(TrapFrame, r15) == FRAME_CALLEE_SAVED && offsetof(TrapFrame, error) == FRAME_ERROR);
 static_assert(offsetof(TrapFrame, rip) == FRAME_RIP && offsetof(TrapFrame, cs) == FRAME_CS);
-static_assert(offsetof(TrapFrame, rflags) == FRAME_RFLAGS && offsetof(TrapFrame, rsp) == FRAME_RSP);
-static_assert(offsetof(TrapFrame, ss) == FRAME_SS && TrapFrame::kSystemCall == static_cast<u64>(FRAME_ERROR_SYSCALL));
+static_assert(offsetof(TrapFrame, rsp) == FRAME_RSP);
+static_assert(TrapFrame::kSystemCall == static_cast<u64>(FRAME_ERROR_SYSCALL));
 static_assert(kUserEnd.raw == USER_END);
 
 namespace {

@@ -6,8 +6,8 @@
 namespace hd::arch {
 
 struct TrapFrame {
-    u64 r15, r14, r13, r12, rbp, rbx;  // callee-saved
-    u64 r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    u64 r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;  // all that a system call restores
+    u64 r15, r14, r13, r12, rbp, rbx;               // callee-saved
     u64 number;  // system-call number (Linux's orig_rax), or the vector of an interrupt or exception
     u64 error;   // the CPU's error code, 0 where it pushes none; kSystemCall: a system call goes on where it was made
     u64 rip, cs, rflags, rsp, ss;  // what the CPU pushes (SDM 3A, figure 6-9)
