@@ -2,7 +2,6 @@
 // Contract: page tables and the TLB. Page tables are a radix tree of kPageTableLevels levels, each a page of 512
 // entries; the generic walker is kernel/mm/vm/page_table. An Entry is a plain word; its format is the architecture's.
 #pragma once
-
 #include "kernel/lib/cpu_mask.hpp"
 #include "kernel/lib/result.hpp"
 #include "kernel/lib/types.hpp"
@@ -34,9 +33,9 @@ struct Access {
 //        struct Entry with
 //          static Entry page(PhysAddr, Access)            maps a page
 //          static Entry table(PhysAddr, bool writable)    points to the next level; not writable: nothing below is
-//          empty(), present(), writable(), accessed(), dirty(), user(), address(), with_write(bool),
+//          empty(), present(), writable(), address(), with_write(bool),
 //          parked() - keeps the frame, hides it from the CPU: neither empty nor present -,
-//          without_accessed_dirty(), as raw word: raw;  an Entry{} is empty
+//          as raw word: raw;  an Entry{} is empty
 //        local_tlb_flush_page(VirtAddr), local_tlb_flush_user() - all that is not global -, local_tlb_flush_all()
 //        void set_page_table(PhysAddr root)               switches user space; flushes what is not global
 //        PhysAddr kernel_page_table()                     the root that maps the kernel only
@@ -44,15 +43,13 @@ struct Access {
 
 namespace hd::arch {
 
-// Where map_kernel_page gets the tables that it lacks.
+// Where map_kernel_page gets the tables that it lacks: zeroed frames.
 using FrameSource = Result<PhysAddr> (*)();
 
 // Maps one page into the kernel's half, for every CPU and address space: the top-level entries of the vmap area exist
 // from boot on and are shared. ENOMEM if a table is missing and `source` has none. The caller serialises calls (the
 // vmap allocator's lock).
 Result<> map_kernel_page(VirtAddr at, PhysAddr to, Access access, FrameSource source);
-// Takes the mapping away; the caller flushes the TLBs. Returns what was mapped.
-PhysAddr unmap_kernel_page(VirtAddr at);
 
 // Copies the kernel's half into a new, empty top-level table.
 void init_user_root(Entry* root);

@@ -57,4 +57,7 @@ Result<VirtAddr> ap_boot_stack(CpuId cpu);
 // On the new CPU, on its own boot stack, which becomes its idle thread's. Does not return.
 [[noreturn]] void on_ap_started(CpuId cpu);
 
+// The address of device memory, mapped uncached for good. Boot CPU, once kernel memory can be mapped. ENOMEM.
+Result<VirtAddr> map_device(PhysAddr base, usize bytes);
+
 }  // namespace hd::upcall

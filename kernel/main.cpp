@@ -127,6 +127,8 @@ Result<VirtAddr> ap_boot_stack(CpuId cpu) {
     return g_idle[cpu.raw].construct().stack_top = TRY(mm::allocate_kernel_stack());
 }
 
+Result<VirtAddr> map_device(PhysAddr base, usize bytes) { return mm::map_device(base, bytes); }
+
 void on_ap_started(CpuId cpu) {
     arch::init_ap_cpu();
     time::timers_init_cpu();

@@ -10,6 +10,7 @@
 
 #include "arch/boot.hpp"
 #include "arch/cpu.hpp"
+#include "arch/paging.hpp"
 #include "arch/x86_64/features.hpp"
 #include "arch/x86_64/platform.hpp"
 #include "arch/x86_64/registers.hpp"

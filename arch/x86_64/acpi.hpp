@@ -4,9 +4,11 @@
 #pragma once
 #include <array>
 
-#include "arch/x86_64/device_window.hpp"
+#include "kernel/lib/types.hpp"
 
 namespace hd::arch {
+
+inline constexpr u32 kMaxIoApics = 8;
 
 struct IoApicEntry {
     PhysAddr registers;

@@ -62,7 +62,7 @@ void map_local_apic() {
     const u64 base = read_msr(Msr::ApicBase);
     if ((base & kX2Mode) != 0) refuse("the firmware left the local APIC in x2APIC mode, which is not supported");
     write_msr(Msr::ApicBase, base | kEnabled);
-    g_registers = map_device(DevicePage::LocalApic, 0, g_acpi.local_apic);
+    g_registers = map_device(g_acpi.local_apic);
 }
 
 void init_local_apic() {

@@ -57,7 +57,7 @@ struct Reference {
 Reference find_reference() {
     // HPET specification 1.0a, 2.3: period in femtoseconds, at most 100 ns; bit 0 of the configuration lets it run.
     if (g_acpi.hpet != PhysAddr{}) {
-        volatile u32* const hpet = map_device(DevicePage::Hpet, 0, g_acpi.hpet);
+        volatile u32* const hpet = map_device(g_acpi.hpet);
         const u32 period = hpet[1];
         if (period != 0 && period <= 100'000'000) {
             hpet[0x10 / 4] = hpet[0x10 / 4] | 1;
@@ -177,7 +177,7 @@ void timer_arm(Nanoseconds deadline) {
 
 void timer_interrupt(bool from_user) {
     ArchCpu& cpu = arch_cpu();
-    // An interrupt that was on its way when the timer was stopped or set anew.
+    // An interrupt that was on its way when the timer was set anew.
     if (cpu.timer_deadline == kNoDeadline) return;
     if (clock_now().raw < cpu.timer_deadline) return timer_arm(Nanoseconds{cpu.timer_deadline});
     cpu.timer_deadline = kNoDeadline;

@@ -4,6 +4,7 @@
 #include "arch/irq.hpp"
 #include "arch/x86_64/acpi.hpp"
 #include "arch/x86_64/apic.hpp"
+#include "arch/x86_64/platform.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/trap.hpp"
 
@@ -65,7 +66,7 @@ void silence_pics() {
 void init_io_apics() {
     for (u32 i = 0; i < g_acpi.io_apic_count; ++i) {
         IoApic& apic = g_io_apics[i];
-        apic.registers = map_device(DevicePage::IoApic, i, g_acpi.io_apics[i].registers);
+        apic.registers = map_device(g_acpi.io_apics[i].registers);
         apic.first = g_acpi.io_apics[i].first_line;
         apic.count = (read(apic, kVersion) >> 16 & 0xff) + 1;
         for (u32 input = 0; input < apic.count; ++input) write(apic, kRedirection + 2 * input, kMasked);

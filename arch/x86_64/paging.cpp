@@ -4,19 +4,17 @@
 //
 //     kDirectMap     all RAM, without execute, in the largest pages that fit; read-only where it aliases kernel code
 //                    and constants
-//     kDeviceWindow  local APIC, HPET, I/O APICs: uncached
 //     kVmapBase      page by page (map_kernel_page)
 //     kKernelImage   the image by section: code read and execute, constants read, data read and write
 #include "arch/paging.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "arch/boot.hpp"
 #include "arch/upcalls.hpp"
 #include "arch/x86_64/acpi.hpp"
-#include "arch/x86_64/device_window.hpp"
 #include "arch/x86_64/features.hpp"
+#include "arch/x86_64/platform.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/sections.hpp"
 
@@ -43,15 +41,19 @@ Entry* table_at(PhysAddr address) { return reinterpret_cast<Entry*>((kDirectMap 
 // Entries of the upper levels allow everything; the last one decides. Not for user mode.
 Entry kernel_table(PhysAddr address) { return Entry{address.raw | Entry::kPresent | Entry::kWrite | Entry::kAccessed}; }
 
-// The entry that maps `at` at `level`, with the tables above it made from the boot memory.
-Entry& boot_entry(VirtAddr at, u32 level) {
+// The entry that maps `at` at `level`. Tables above it that are missing come from `source`.
+Result<Entry*> entry_at(VirtAddr at, u32 level, FrameSource source) {
     Entry* table = g_kernel_pml4;
     for (u32 l = kTopLevel; l > level; --l) {
         Entry& entry = table[table_index(at, l)];
-        if (!entry.present()) entry = kernel_table(g_take_frames(1));
+        if (!entry.present()) entry = kernel_table(TRY(source()));
         table = table_at(entry.address());
     }
-    return table[table_index(at, level)];
+    return &table[table_index(at, level)];
+}
+
+Entry& boot_entry(VirtAddr at, u32 level) {
+    return **entry_at(at, level, []() -> Result<PhysAddr> { return g_take_frames(1); });
 }
 
 u32 largest_level(VirtAddr at, PhysAddr from, u64 size) {
@@ -108,7 +110,7 @@ void init_paging(PhysAddr (*take_frames)(usize count)) {
     for (const MemoryRegion& region : g_boot_info.memory())
         if (region.kind != MemoryKind::Reserved && region.range.end > low_end)
             map_direct(std::max(region.range.begin, low_end), region.range.end);
-    boot_entry(kDeviceWindow, 0);  // its tables
+    boot_entry(kVmapBase, 0);  // its tables: every address space copies the top-level entry
     for (u32 slot = kFirstKernelSlot; slot < kEntriesPerTable; ++slot)
         if (g_kernel_pml4[slot].present()) g_kernel_slots[g_kernel_slot_count++] = static_cast<u16>(slot);
 
@@ -124,57 +126,28 @@ void init_user_root(Entry* root) {
 }
 
 Result<> map_kernel_page(VirtAddr at, PhysAddr to, Access access, FrameSource source) {
-    Entry* table = g_kernel_pml4;
-    for (u32 level = kTopLevel; level > 0; --level) {
-        Entry& entry = table[table_index(at, level)];
-        if (!entry.present()) {
-            const PhysAddr frame = TRY(source());
-            std::memset(table_at(frame), 0, kPageSize);
-            entry = kernel_table(frame);
-        }
-        table = table_at(entry.address());
-    }
-    table[table_index(at, 0)] = Entry::page(to, access);
+    *TRY(entry_at(at, 0, source)) = Entry::page(to, access);
     return {};
 }
 
-namespace {
-
-// The entry that maps `at` in the tables of `root`, and the level it stands on; not present: nothing maps it.
-struct Translation {
-    Entry* entry;
-    u32 level;
-};
-Translation walk(Entry* root, VirtAddr at) {
-    Entry* table = root;
+Result<PhysAddr> translate_kernel(VirtAddr at) {
+    const Entry* table = table_at(PhysAddr{read_cr3() & Entry::kAddressMask});
     for (u32 level = kTopLevel;; --level) {
-        Entry& entry = table[table_index(at, level)];
-        if (!entry.present() || level == 0 || (entry.raw & Entry::kLarge) != 0) return {&entry, level};
+        const Entry entry = table[table_index(at, level)];
+        if (!entry.present()) return fail(Errno::kEFAULT);
+        if (level == 0 || (entry.raw & Entry::kLarge) != 0) {
+            const u64 span = span_of_level(level);
+            return entry.address().align_down(span) + at.raw % span;
+        }
         table = table_at(entry.address());
     }
 }
 
-}  // namespace
-
-PhysAddr unmap_kernel_page(VirtAddr at) {
-    Entry& entry = *walk(g_kernel_pml4, at).entry;
-    const PhysAddr was = entry.present() ? entry.address() : PhysAddr{};
-    entry = {};
-    return was;
-}
-
-Result<PhysAddr> translate_kernel(VirtAddr at) {
-    const auto [entry, level] = walk(table_at(PhysAddr{read_cr3() & Entry::kAddressMask}), at);
-    if (!entry->present()) return fail(Errno::kEFAULT);
-    const u64 offset_mask = span_of_level(level) - 1;
-    return PhysAddr{(entry->address().raw & ~offset_mask) | (at.raw & offset_mask)};
-}
-
-volatile u32* map_device(DevicePage page, u32 index, PhysAddr registers) {
-    const VirtAddr at = kDeviceWindow + (static_cast<u64>(page) + index) * kPageSize;
-    // The window's tables exist since init_paging().
-    *walk(g_kernel_pml4, at).entry = Entry::page(registers.align_down(kPageSize), {.write = true, .uncached = true});
-    return reinterpret_cast<volatile u32*>(at.raw + (registers.raw & (kPageSize - 1)));
+volatile u32* map_device(PhysAddr registers) {
+    constexpr usize kMostRegisters = 1024;  // bytes: the local APIC's and the HPET's
+    const auto at = upcall::map_device(registers, kMostRegisters);
+    if (!at) refuse("there is no memory to map the registers at {:#x}", registers.raw);
+    return reinterpret_cast<volatile u32*>(at->raw);
 }
 
 }  // namespace hd::arch

@@ -10,6 +10,9 @@ namespace hd::arch {
 // Before the first early_write(). Boot CPU.
 void init_early_console();
 
+// A device's registers, mapped for good, or the end of the boot. Boot CPU, once kernel memory can be mapped.
+volatile u32* map_device(PhysAddr registers);
+
 // The battery-backed clock, in seconds since 1970, taken to be UTC. 0 if it makes no sense. Boot CPU.
 i64 read_rtc();
 

@@ -10,10 +10,8 @@ inline constexpr VirtAddr kUserEnd{0x0000'7fff'ffff'f000};  // the last page sta
                                                             // a non-canonical return address (SDM 2B, SYSRET)
 inline constexpr VirtAddr kDirectMap{0xffff'8000'0000'0000};
 inline constexpr u64 kDirectMapSize = u64{64} << 40;
-// One top-level entry, 512 GiB: first the architecture's own devices (2 MiB, tables made at boot), then what the vmap
-// allocator gives out.
-inline constexpr VirtAddr kDeviceWindow{0xffff'e000'0000'0000};
-inline constexpr VirtAddr kVmapBase{0xffff'e000'0020'0000};
+// One top-level entry, 512 GiB: what the vmap allocator gives out.
+inline constexpr VirtAddr kVmapBase{0xffff'e000'0000'0000};
 inline constexpr VirtAddr kVmapEnd{0xffff'e080'0000'0000};
 inline constexpr VirtAddr kKernelImage{0xffff'ffff'8000'0000};
 
@@ -37,15 +35,10 @@ struct Entry {
     constexpr bool empty() const { return raw == 0; }
     constexpr bool present() const { return (raw & kPresent) != 0; }
     constexpr bool writable() const { return (raw & kWrite) != 0; }
-    constexpr bool user() const { return (raw & kUser) != 0; }
-    constexpr bool executable() const { return (raw & kNoExecute) == 0; }
-    constexpr bool accessed() const { return (raw & kAccessed) != 0; }
-    constexpr bool dirty() const { return (raw & kDirty) != 0; }
     constexpr PhysAddr address() const { return PhysAddr{raw & kAddressMask}; }
     constexpr Entry with_write(bool on) const { return Entry{on ? raw | kWrite : raw & ~kWrite}; }
     // Keeps the frame but hides it from the CPU: how PROT_NONE looks. Neither empty nor present.
     constexpr Entry parked() const { return Entry{raw & ~(kPresent | kWrite)}; }
-    constexpr Entry without_accessed_dirty() const { return Entry{raw & ~(kAccessed | kDirty)}; }
 };
 
 inline void local_tlb_flush_page(VirtAddr page) { asm volatile("invlpg (%0)" : : "r"(page.raw) : "memory"); }

@@ -181,13 +181,6 @@ Result<> map_kernel_page(VirtAddr address, PhysAddr to, Access, FrameSource) {
     return {};
 }
 
-PhysAddr unmap_kernel_page(VirtAddr address) {
-    const Result<PhysAddr> was = translate_kernel(address);
-    void* place = reinterpret_cast<void*>(address.raw);
-    if (mmap(place, kPageSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != place) std::abort();
-    return was.value_or(PhysAddr{0});
-}
-
 // Which page of the file lies there is in /proc/self/maps.
 Result<PhysAddr> translate_kernel(VirtAddr address) {
     std::FILE* maps = std::fopen("/proc/self/maps", "re");

@@ -36,12 +36,10 @@ struct Entry {
     constexpr bool writable() const { return (raw & kWrite) != 0; }
     constexpr bool user() const { return (raw & kUser) != 0; }
     constexpr bool executable() const { return (raw & kNoExecute) == 0; }
-    constexpr bool accessed() const { return (raw & kAccessed) != 0; }
     constexpr bool dirty() const { return (raw & kDirty) != 0; }
     constexpr PhysAddr address() const { return PhysAddr{raw & kAddressMask}; }
     constexpr Entry with_write(bool on) const { return Entry{on ? raw | kWrite : raw & ~kWrite}; }
     constexpr Entry parked() const { return Entry{raw & ~(kPresent | kWrite)}; }
-    constexpr Entry without_accessed_dirty() const { return Entry{raw & ~(kAccessed | kDirty)}; }
 };
 
 void local_tlb_flush_page(VirtAddr page);
