@@ -23,7 +23,6 @@ struct [[gnu::packed]] Tss {
 };
 static_assert(sizeof(Tss) == 104);
 
-enum class InterruptStack : u8 { None = 0, Nmi = 1, DoubleFault = 2, MachineCheck = 3 };
 inline constexpr usize kInterruptStacks = 3;
 inline constexpr usize kInterruptStackSize = 4096;
 

@@ -37,14 +37,8 @@ struct [[gnu::packed]] TablePointer {
     const void* base;
 };
 
-InterruptStack stack_of(u32 vector) {
-    switch (vector) {
-    case VECTOR_NMI: return InterruptStack::Nmi;
-    case VECTOR_DOUBLE_FAULT: return InterruptStack::DoubleFault;
-    case VECTOR_MACHINE_CHECK: return InterruptStack::MachineCheck;
-    default: return InterruptStack::None;
-    }
-}
+// Vectors with a stack of their own: the first has the TSS's first one.
+constexpr u32 kVectorsWithStack[kInterruptStacks] = {VECTOR_NMI, VECTOR_DOUBLE_FAULT, VECTOR_MACHINE_CHECK};
 
 void fill_idt() {
     for (u32 vector = 0; vector < kVectors; ++vector) {
@@ -53,13 +47,14 @@ void fill_idt() {
         g_idt[vector] = {
             .offset_low = static_cast<u16>(stub),
             .selector = KERNEL_CODE_SELECTOR,
-            .stack = static_cast<u8>(stack_of(vector)),
+            .stack = 0,                                       // the current one
             .type = static_cast<u8>(for_user ? 0xee : 0x8e),  // present, interrupt gate, DPL 3 or 0
             .offset_middle = static_cast<u16>(stub >> 16),
             .offset_high = static_cast<u32>(stub >> 32),
             .reserved = 0,
         };
     }
+    for (u8 i = 0; i < kInterruptStacks; ++i) g_idt[kVectorsWithStack[i]].stack = i + 1;
 }
 
 }  // namespace
