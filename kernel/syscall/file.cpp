@@ -5,7 +5,6 @@
 #include <new>
 
 #include "kernel/abi/ioctl.hpp"
-#include "kernel/fs/vfs/attributes.hpp"
 #include "kernel/ipc/pipe.hpp"
 #include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <new>
 
-#include "kernel/fs/vfs/attributes.hpp"
 #include "kernel/fs/vfs/file_system.hpp"
 #include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"

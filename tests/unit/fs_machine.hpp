@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "kernel/fs/tmpfs/tmpfs.hpp"
-#include "kernel/fs/vfs/attributes.hpp"
 #include "kernel/fs/vfs/mount.hpp"
 #include "kernel/fs/vfs/path.hpp"
 #include "kernel/ipc/pipe.hpp"

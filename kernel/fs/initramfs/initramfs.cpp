@@ -5,7 +5,6 @@
 #include "kernel/core/panic.hpp"
 #include "kernel/fs/initramfs/cpio.hpp"
 #include "kernel/fs/tmpfs/tmpfs.hpp"
-#include "kernel/fs/vfs/attributes.hpp"
 #include "kernel/fs/vfs/mount.hpp"
 #include "kernel/fs/vfs/path.hpp"
 #include "kernel/ipc/pipe.hpp"

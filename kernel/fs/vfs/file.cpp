@@ -5,8 +5,6 @@
 
 #include <cstring>
 
-#include "kernel/abi/dirent.hpp"
-#include "kernel/fs/vfs/attributes.hpp"
 
 namespace hd::fs {
 
@@ -34,7 +32,7 @@ public:
         const usize size = align_up(sizeof record.header + name.size() + 1, usize{8});
         full_ = size > buffer_.remaining();
         if (full_ || failed_) return false;
-        record.header = {inode, static_cast<i64>(next), static_cast<u16>(size), dirent_type(kind)};
+        record.header = {inode, static_cast<i64>(next), static_cast<u16>(size), static_cast<u8>(kind)};
         std::memcpy(record.text, name.data(), name.size());
         std::memset(record.text + name.size(), 0, size - sizeof record.header - name.size());
         failed_ = !buffer_.put({reinterpret_cast<const u8*>(&record), size}).has_value();

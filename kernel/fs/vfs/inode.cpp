@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/fs/vfs/inode.hpp"
 
-#include "kernel/abi/dirent.hpp"
-#include "kernel/fs/vfs/attributes.hpp"
 #include "kernel/fs/vfs/dentry.hpp"
 #include "kernel/fs/vfs/file.hpp"
 #include "kernel/fs/vfs/file_system.hpp"
@@ -13,18 +11,6 @@ namespace hd::fs {
 
 namespace {
 
-struct KindRow {
-    InodeKind kind;
-    u32 mode;
-    u8 dirent;
-};
-constexpr KindRow kKinds[] = {
-    {InodeKind::Regular, abi::kS_IFREG, abi::kDT_REG},     {InodeKind::Directory, abi::kS_IFDIR, abi::kDT_DIR},
-    {InodeKind::Symlink, abi::kS_IFLNK, abi::kDT_LNK},     {InodeKind::CharacterDevice, abi::kS_IFCHR, abi::kDT_CHR},
-    {InodeKind::BlockDevice, abi::kS_IFBLK, abi::kDT_BLK}, {InodeKind::Fifo, abi::kS_IFIFO, abi::kDT_FIFO},
-    {InodeKind::Socket, abi::kS_IFSOCK, abi::kDT_SOCK},
-};
-
 constexpr core::Rank rank_of(InodeKind kind) {
     return kind == InodeKind::Directory ? core::Rank::Directory
            : kind == InodeKind::Fifo    ? core::Rank::Pipe
@@ -33,15 +19,12 @@ constexpr core::Rank rank_of(InodeKind kind) {
 
 }  // namespace
 
-u32 file_type_bits(InodeKind kind) { return kKinds[static_cast<usize>(kind)].mode; }
-
 std::optional<InodeKind> kind_of_mode(u32 mode) {
-    for (const KindRow& row : kKinds)
-        if (row.mode == (mode & abi::kS_IFMT)) return row.kind;
+    for (const auto kind : {InodeKind::Fifo, InodeKind::CharacterDevice, InodeKind::Directory, InodeKind::BlockDevice,
+                            InodeKind::Regular, InodeKind::Symlink, InodeKind::Socket})
+        if (file_type_bits(kind) == (mode & abi::kS_IFMT)) return kind;
     return std::nullopt;
 }
-
-u8 dirent_type(InodeKind kind) { return kKinds[static_cast<usize>(kind)].dirent; }
 
 abi::Timespec current_time() { return abi::timespec_of(time::wall_clock()); }
 
@@ -57,24 +40,7 @@ Inode::Inode(FileSystem& owner, InodeKind kind_in, u32 mode_in, u64 number_in)
 
 Inode::~Inode() { file_system.unref(); }
 
-// ---- what a file system does not have
-
-Result<InodeRef> Inode::lookup(std::string_view) { return fail(Errno::kENOENT); }
-Result<InodeRef> Inode::create(std::string_view, InodeKind, u32, u64, const Credentials&) {
-    return fail(Errno::kEPERM);
-}
-Result<InodeRef> Inode::symlink(std::string_view, std::string_view, const Credentials&) { return fail(Errno::kEPERM); }
-Result<> Inode::link(std::string_view, Inode&) { return fail(Errno::kEPERM); }
-Result<> Inode::unlink(std::string_view, Inode&) { return fail(Errno::kEPERM); }
-Result<> Inode::rmdir(std::string_view, Inode&) { return fail(Errno::kEPERM); }
-Result<> Inode::rename(std::string_view, Inode&, Inode&, std::string_view, Inode*) { return fail(Errno::kEPERM); }
-Result<> Inode::read_directory(u64, DirentSink&) { return fail(Errno::kENOTDIR); }
-Result<usize> Inode::read_link(std::span<char>) { return fail(Errno::kEINVAL); }
 Result<DentryRef> Inode::follow_magic() { return DentryRef{}; }
-Result<mm::FrameRef> Inode::page_for_write(u64) { return fail(Errno::kEINVAL); }
-void Inode::extend(u64) {}
-Result<> Inode::truncate(u64) { return fail(Errno::kEINVAL); }
-Result<mm::FrameRef> Inode::page(u64, mm::PageUse) { return fail(Errno::kENODEV); }
 
 Result<FileRef> Inode::open(DentryRef dentry, u32 flags) {
     switch (kind) {
@@ -102,7 +68,8 @@ void Inode::end_use(FileUse use) { uses_.fetch_sub(static_cast<i32>(use), std::m
 Result<> Inode::check_access(const Credentials& who, u32 wanted) const {
     const u64 mount_flags = file_system.flags.load(std::memory_order_relaxed);
     if (mount_flags != 0) [[unlikely]] {
-        const bool special = kind > InodeKind::Symlink;  // what is behind it is not in the file system
+        // What is behind a special file is not in the file system.
+        const bool special = !is_directory() && kind != InodeKind::Regular && kind != InodeKind::Symlink;
         if ((wanted & kMayWrite) != 0 && (mount_flags & abi::kMS_RDONLY) != 0 && !special) return fail(Errno::kEROFS);
         if ((wanted & kMayExecute) != 0 && (mount_flags & abi::kMS_NOEXEC) != 0 && !is_directory())
             return fail(Errno::kEACCES);
@@ -133,16 +100,6 @@ void Inode::note_access() {
     sync::MutexGuard guard(lock);
     access_stale.store(false, std::memory_order_relaxed);  // as above
     accessed = current_time();
-}
-
-Result<> Inode::set_attributes(const AttributeChange& change) {
-    if (change.mode) mode = *change.mode & 07777;
-    if (change.uid) uid = *change.uid;
-    if (change.gid) gid = *change.gid;
-    if (change.accessed) accessed = *change.accessed;
-    if (change.modified) modified = *change.modified;
-    touch_changed();
-    return {};
 }
 
 void Inode::fill_stat(abi::Stat& stat) {
@@ -184,7 +141,9 @@ Result<> change_mode(Inode& inode, u32 mode, const Credentials& who) {
     sync::MutexGuard guard(inode.lock);
     // A set-group-id bit for a group that one is not in would be a way into it.
     if (!who.is_root() && !who.in_group(inode.gid)) mode &= ~abi::kS_ISGID;
-    return inode.set_attributes({.mode = mode, .uid = {}, .gid = {}, .accessed = {}, .modified = {}});
+    inode.mode = mode & 07777;
+    inode.touch_changed();
+    return {};
 }
 
 Result<> change_owner(Inode& inode, u32 uid, u32 gid, const Credentials& who) {
@@ -196,13 +155,12 @@ Result<> change_owner(Inode& inode, u32 uid, u32 gid, const Credentials& who) {
         const bool own_group = gid == kKeep || gid == inode.gid || who.in_group(gid);
         if (inode.uid != who.fsuid || !same_user || !own_group) return fail(Errno::kEPERM);
     }
-    AttributeChange change{};
-    if (uid != kKeep) change.uid = uid;
-    if (gid != kKeep) change.gid = gid;
-    if (inode.kind == InodeKind::Regular) {  // chown(2): an executable must not become set-id for another owner
-        change.mode = without_set_id(inode.mode);
-    }
-    return inode.set_attributes(change);
+    if (uid != kKeep) inode.uid = uid;
+    if (gid != kKeep) inode.gid = gid;
+    // chown(2): an executable must not become set-id for another owner.
+    if (inode.kind == InodeKind::Regular) inode.mode = without_set_id(inode.mode);
+    inode.touch_changed();
+    return {};
 }
 
 void drop_set_id(Inode& inode, const Credentials& who) {
@@ -226,11 +184,11 @@ Result<> change_times(Inode& inode, abi::Timespec accessed, abi::Timespec modifi
         TRY(inode.check_access(who, kMayWrite));
     }
     const abi::Timespec now = current_time();
-    AttributeChange change{};
-    if (accessed.tv_nsec != abi::kUTIME_OMIT) change.accessed = accessed.tv_nsec == abi::kUTIME_NOW ? now : accessed;
-    if (modified.tv_nsec != abi::kUTIME_OMIT) change.modified = modified.tv_nsec == abi::kUTIME_NOW ? now : modified;
     sync::MutexGuard guard(inode.lock);
-    return inode.set_attributes(change);
+    if (accessed.tv_nsec != abi::kUTIME_OMIT) inode.accessed = accessed.tv_nsec == abi::kUTIME_NOW ? now : accessed;
+    if (modified.tv_nsec != abi::kUTIME_OMIT) inode.modified = modified.tv_nsec == abi::kUTIME_NOW ? now : modified;
+    inode.touch_changed();
+    return {};
 }
 
 Result<> change_size(Inode& inode, u64 size) {

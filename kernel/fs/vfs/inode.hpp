@@ -8,8 +8,8 @@
 #pragma once
 #include <optional>
 
+#include "kernel/abi/dirent.hpp"
 #include "kernel/abi/stat.hpp"
-#include "kernel/fs/vfs/dirent_sink.hpp"
 #include "kernel/lib/ref.hpp"
 #include "kernel/mm/cache/page_source.hpp"
 #include "kernel/sync/mutex.hpp"
@@ -24,6 +24,30 @@ using InodeRef = RefPtr<Inode>;
 using FileRef = RefPtr<File>;
 using DentryRef = RefPtr<Dentry>;
 
+// What a file is. The values are those of d_type in a directory entry and, shifted, of st_mode.
+enum class InodeKind : u8 {
+    Fifo = abi::kDT_FIFO,
+    CharacterDevice = abi::kDT_CHR,
+    Directory = abi::kDT_DIR,
+    BlockDevice = abi::kDT_BLK,
+    Regular = abi::kDT_REG,
+    Symlink = abi::kDT_LNK,
+    Socket = abi::kDT_SOCK,
+};
+// The st_mode of a kind, without permissions, and back.
+constexpr u32 file_type_bits(InodeKind kind) { return u32{static_cast<u8>(kind)} << 12; }
+std::optional<InodeKind> kind_of_mode(u32 mode);
+
+// Where a directory puts its entries when it is read.
+class DirentSink {
+public:
+    // False: full, the entry was not taken. `next` is the position from which reading goes on behind this entry.
+    [[nodiscard]] virtual bool entry(std::string_view name, u64 inode, InodeKind kind, u64 next) = 0;
+
+protected:
+    ~DirentSink() = default;
+};
+
 // Who asks: checked against owner, group and mode (path_resolution(7)). uid 0 may do everything but execute a file that has
 // no x bit.
 struct Credentials {
@@ -36,13 +60,6 @@ struct Credentials {
 };
 
 inline constexpr u32 kMayExecute = 1, kMayWrite = 2, kMayRead = 4;
-
-// What chmod(2), chown(2), truncate(2) and utimensat(2) change; what is empty stays. See kernel/fs/vfs/attributes.hpp for
-// the calls that check permissions.
-struct AttributeChange {
-    std::optional<u32> mode, uid, gid;
-    std::optional<abi::Timespec> accessed, modified;
-};
 
 // Uses of a file's contents that exclude each other: a program does not change while it runs (ETXTBSY).
 enum class FileUse : i32 { Written = 1, Executed = -1 };
@@ -73,27 +90,35 @@ public:
     void end_use(FileUse use);
 
     // ---- directories; the caller holds `lock` and has checked permissions and that names are neither "." nor ".."
-    virtual Result<InodeRef> lookup(std::string_view name) REQUIRES(lock);  // ENOENT
-    virtual Result<InodeRef> create(std::string_view name, InodeKind kind, u32 mode, u64 device,
-                                    const Credentials& by) REQUIRES(lock);  // EEXIST; ENOENT in a removed directory
-    virtual Result<InodeRef> symlink(std::string_view name, std::string_view target, const Credentials& by)
-        REQUIRES(lock);
-    virtual Result<> link(std::string_view name, Inode& target) REQUIRES(lock);
-    virtual Result<> unlink(std::string_view name, Inode& target) REQUIRES(lock);  // not of directories
+    virtual Result<InodeRef> lookup(std::string_view) REQUIRES(lock) { return fail(Errno::kENOENT); }
+    // A new file, whose name is free. ENOENT in a removed directory.
+    virtual Result<InodeRef> create(std::string_view /*name*/, InodeKind, u32 /*mode*/, u64 /*device*/,
+                                    const Credentials& /*by*/) REQUIRES(lock) {
+        return fail(Errno::kEPERM);
+    }
+    virtual Result<InodeRef> symlink(std::string_view /*name*/, std::string_view /*target*/, const Credentials& /*by*/)
+        REQUIRES(lock) {
+        return fail(Errno::kEPERM);
+    }
+    virtual Result<> link(std::string_view, Inode& /*target*/) REQUIRES(lock) { return fail(Errno::kEPERM); }
+    // Not of directories.
+    virtual Result<> unlink(std::string_view, Inode& /*target*/) REQUIRES(lock) { return fail(Errno::kEPERM); }
     // Nothing can be created in `target` afterwards, though the caller does not hold its lock. ENOTEMPTY.
-    virtual Result<> rmdir(std::string_view name, Inode& target) REQUIRES(lock);
+    virtual Result<> rmdir(std::string_view, Inode& /*target*/) REQUIRES(lock) { return fail(Errno::kEPERM); }
     // Both directories are locked. `replaced` is what new_name names now, or nullptr; a directory must be empty, as for rmdir.
-    virtual Result<> rename(std::string_view old_name, Inode& moved, Inode& new_directory, std::string_view new_name,
-                            Inode* replaced) REQUIRES(lock);
+    virtual Result<> rename(std::string_view /*old_name*/, Inode& /*moved*/, Inode& /*new_directory*/,
+                            std::string_view /*new_name*/, Inode* /*replaced*/) REQUIRES(lock) {
+        return fail(Errno::kEPERM);
+    }
     // From `position` on; 0 is the start. "." and ".." are not among the entries: positions 0 and 1 stand for them, so the
     // first entry's position is at least 2. Stops when the sink is full. An entry that exists from the first call to the
     // last is given exactly once, whatever happens to others.
-    virtual Result<> read_directory(u64 position, DirentSink& sink) REQUIRES(lock);
+    virtual Result<> read_directory(u64 /*position*/, DirentSink&) REQUIRES(lock) { return fail(Errno::kENOTDIR); }
     // May names be cached? Not those of /proc/PID, which come and go by themselves.
     virtual bool cacheable() const { return true; }
 
     // ---- symbolic links
-    virtual Result<usize> read_link(std::span<char> buffer);  // cuts off what does not fit
+    virtual Result<usize> read_link(std::span<char>) { return fail(Errno::kEINVAL); }  // cuts off what does not fit
     // A link that leads to an object, not to a path (/proc/PID/exe, /proc/PID/fd/N). nullptr: follow the text.
     virtual Result<DentryRef> follow_magic();
 
@@ -103,15 +128,14 @@ public:
     virtual Result<FileRef> open(DentryRef dentry, u32 flags);
     virtual u64 size() const { return 0; }
     // The frame of page `index` for write(2), which may lie past the end. EINVAL, ENOSPC, ENOMEM.
-    virtual Result<mm::FrameRef> page_for_write(u64 index) REQUIRES(lock);
+    virtual Result<mm::FrameRef> page_for_write(u64 /*index*/) REQUIRES(lock) { return fail(Errno::kEINVAL); }
     // Moves the end up to `size`, not down.
-    virtual void extend(u64 size) REQUIRES(lock);
-    virtual Result<> truncate(u64 size) REQUIRES(lock);  // EINVAL
-    virtual Result<> set_attributes(const AttributeChange& change) REQUIRES(lock);
+    virtual void extend(u64 /*size*/) REQUIRES(lock) {}
+    virtual Result<> truncate(u64 /*size*/) REQUIRES(lock) { return fail(Errno::kEINVAL); }
     virtual void fill_stat(abi::Stat& stat);
 
     // mm::PageSource. A mapping of a file that has a name goes through its Dentry, which knows the path.
-    Result<mm::FrameRef> page(u64 index, mm::PageUse use) override;  // ENODEV
+    Result<mm::FrameRef> page(u64, mm::PageUse) override { return fail(Errno::kENODEV); }
     Description describe_source() const override;
     void source_path(TextSink& sink) const override;
 
@@ -129,10 +153,21 @@ private:
     std::atomic<i32> uses_{0};
 };
 
-// The st_mode of a kind, without permissions, and back; the d_type of a directory entry.
-u32 file_type_bits(InodeKind kind);
-std::optional<InodeKind> kind_of_mode(u32 mode);
-u8 dirent_type(InodeKind kind);
 abi::Timespec current_time();
+
+// ---- the bodies of system calls, with their permission checks; no lock is held
+
+// chmod(2). EPERM unless `who` owns it or is root; EROFS.
+Result<> change_mode(Inode& inode, u32 mode, const Credentials& who);
+// chown(2); ~0 keeps an id. An ordinary owner may only choose another group that it is in. Clears set-id bits. EPERM, EROFS.
+Result<> change_owner(Inode& inode, u32 uid, u32 gid, const Credentials& who);
+// What a write by another than root takes away: the set-id bits.
+void drop_set_id(Inode& inode, const Credentials& who);
+// utimensat(2); kUTIME_NOW and kUTIME_OMIT in tv_nsec. EPERM, EACCES, EINVAL, EROFS.
+Result<> change_times(Inode& inode, abi::Timespec accessed, abi::Timespec modified, const Credentials& who);
+// truncate(2) after check_access(), ftruncate(2) on a writable file. EISDIR, EINVAL, EFBIG.
+Result<> change_size(Inode& inode, u64 size);
+
+inline constexpr u64 kMaxFileSize = (u64{1} << 44) - 1;
 
 }  // namespace hd::fs
