@@ -200,7 +200,7 @@ Result<u64> sys_getcwd(Buffer buffer, Size size) {
 Result<u64> sys_mkdirat(DirFd directory, Path path, Mode mode) {
     PathArgument buffer;
     const std::string_view name = TRY(buffer.load(path));
-    TRY(fs::make_node(TRY(walk_start(directory, name)), name, fs::InodeKind::Directory, masked(mode) & 01777, 0));
+    TRY(fs::make_node(TRY(walk_start(directory, name)), name, {fs::InodeKind::Directory, masked(mode)}));
     return 0;
 }
 
@@ -212,8 +212,8 @@ Result<u64> sys_mknodat(DirFd directory, Path path, Mode mode, Long device) {
     if (!kind || kind == fs::InodeKind::Symlink) return fail(Errno::kEINVAL);
     const bool is_device = kind == fs::InodeKind::CharacterDevice || kind == fs::InodeKind::BlockDevice;
     if (is_device) TRY(check_root());
-    TRY(fs::make_node(TRY(walk_start(directory, name)), name, *kind, masked(mode),
-                      is_device ? static_cast<u32>(device) : 0));
+    TRY(fs::make_node(TRY(walk_start(directory, name)), name,
+                      {*kind, masked(mode), is_device ? static_cast<u32>(device) : 0}));
     return 0;
 }
 
@@ -247,7 +247,7 @@ Result<u64> sys_linkat(DirFd old_directory, Path old_path, DirFd new_directory, 
 Result<u64> sys_symlinkat(Path target, DirFd directory, Path path) {
     TwoPaths paths;
     TRY(paths.load(abi::kAT_FDCWD, target, directory, path));
-    TRY(fs::make_symlink(paths.new_start, paths.old_path, paths.new_path));
+    TRY(fs::make_node(paths.new_start, paths.new_path, {fs::InodeKind::Symlink, 0777, 0, paths.old_path}));
     return 0;
 }
 

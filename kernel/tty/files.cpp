@@ -4,8 +4,8 @@
 #include <array>
 #include <tuple>
 
-#include "kernel/fs/devfs/devfs.hpp"
 #include "kernel/fs/vfs/file.hpp"
+#include "kernel/fs/vfs/file_system.hpp"
 #include "kernel/mm/slab/slab.hpp"
 #include "kernel/task/process.hpp"
 #include "kernel/tty/terminal.hpp"
@@ -102,13 +102,13 @@ void register_terminal(Terminal& terminal) {
     const auto slot = std::ranges::find(g_terminals, nullptr);
     ASSERT(slot != g_terminals.end(), "more terminals than slots");
     *slot = &terminal;
-    fs::devfs::add_character_device(terminal.name, terminal.major, terminal.minor, 0620, open_terminal);
+    fs::register_character_device({terminal.name, abi::makedev(terminal.major, terminal.minor), 0620, open_terminal});
 }
 
 void register_console(Terminal& terminal) {
     g_console = &terminal;
-    fs::devfs::add_character_device("console", kOwnMajor, kConsoleMinor, 0600, open_terminal);
-    fs::devfs::add_character_device("tty", kOwnMajor, kTtyMinor, 0666, open_terminal);
+    fs::register_character_device({"console", kConsoleDevice, 0600, open_terminal});
+    fs::register_character_device({"tty", kTtyDevice, 0666, open_terminal});
 }
 
 void init() {

@@ -14,7 +14,7 @@ using fs::InodeKind;
 TEST_CASE("names are cached once, found by one probe and dropped when unused", "[fs][dentry]") {
     FsMachine machine;
     const fs::WalkStart start = machine.start();
-    REQUIRE(fs::make_node(start, "d", InodeKind::Directory, 0755, 0));
+    REQUIRE(fs::make_node(start, "d", {InodeKind::Directory, 0755}));
     const fs::DentryRef directory = fs::walk(start, "d", FollowLast::No).value();
     CHECK(DentryCache::find(*machine.root, "d") == directory);
     CHECK(fs::walk(start, "d/../d/.", FollowLast::No).value() == directory);
@@ -38,7 +38,8 @@ TEST_CASE("names are cached once, found by one probe and dropped when unused", "
 TEST_CASE("the name cache does not grow without bounds", "[fs][dentry]") {
     FsMachine machine;
     const fs::WalkStart start = machine.start();
-    for (int i = 0; i < 12000; ++i) REQUIRE(fs::make_symlink(start, "target", "n" + std::to_string(i)));
+    for (int i = 0; i < 12000; ++i)
+        REQUIRE(fs::make_node(start, "n" + std::to_string(i), {InodeKind::Symlink, 0777, 0, "target"}));
     for (int i = 0; i < 12000; ++i) REQUIRE(fs::walk(start, "n" + std::to_string(i), FollowLast::No));
     CHECK(DentryCache::size() < 9000);
 }
@@ -47,7 +48,7 @@ TEST_CASE("mounts are crossed in both directions", "[fs][mount]") {
     FsMachine machine;
     fs::tmpfs_init();
     const fs::WalkStart start = machine.start();
-    REQUIRE(fs::make_node(start, "mnt", InodeKind::Directory, 0755, 0));
+    REQUIRE(fs::make_node(start, "mnt", {InodeKind::Directory, 0755}));
     write_whole(start, "mnt/below", "");
     REQUIRE(fs::mount(start, "first", "mnt", "tmpfs", 0, "mode=711"));
     CHECK(error_of(fs::walk(start, "mnt/below", FollowLast::No)) == 2);
@@ -108,7 +109,7 @@ void check_cache(const FsMachine& machine, const char* path) {
 void build_renames(Simulation& sim) {
     auto machine = std::make_shared<FsMachine>();
     const fs::WalkStart start = machine->start();
-    for (const char* name : {"one", "two", "one/d"}) fs::make_node(start, name, InodeKind::Directory, 0755, 0).value();
+    for (const char* name : {"one", "two", "one/d"}) fs::make_node(start, name, {InodeKind::Directory, 0755}).value();
     write_whole(start, "one/target", "");
     write_whole(start, "one/d/inside", "");
     const auto run = [&](std::function<void(const fs::WalkStart&)> body) {
@@ -136,7 +137,7 @@ void build_renames(Simulation& sim) {
         }
     });
     run([](const fs::WalkStart& mine) {
-        const auto made = fs::make_node(mine, "two/b", InodeKind::Directory, 0755, 0);
+        const auto made = fs::make_node(mine, "two/b", {InodeKind::Directory, 0755});
         if (made) fake::expect(fs::remove_directory(mine, "two/b").has_value(), "removing one's own directory");
         DentryCache::drop_unused();
     });
@@ -155,8 +156,8 @@ void build_removal(Simulation& sim) {
             const fs::WalkStart mine = machine->start();
             const std::string name = "d/" + std::string(1, static_cast<char>('a' + maker));
             for (int round = 0; round < 4; ++round) {
-                static_cast<void>(fs::make_node(mine, "d", InodeKind::Directory, 0755, 0));
-                if (!fs::make_node(mine, name, InodeKind::Regular, 0644, 0)) continue;
+                static_cast<void>(fs::make_node(mine, "d", {InodeKind::Directory, 0755}));
+                if (!fs::make_node(mine, name, {InodeKind::Regular, 0644})) continue;
                 fake::expect(error_of(fs::remove_directory(mine, "d")) == 39, "a directory with a file was removed");
                 fake::expect(fs::unlink(mine, name).has_value(), "one's own file");
             }

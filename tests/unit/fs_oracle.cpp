@@ -56,7 +56,7 @@ public:
     explicit Pair(u64 seed) : random_(seed) {
         mine_ = machine_.start();
         for (int i = 0; i < kNest; ++i)
-            mine_.base = fs::make_node(mine_, "j", fs::InodeKind::Directory, 0755, 0).value();
+            mine_.base = fs::make_node(mine_, "j", {fs::InodeKind::Directory, 0755}).value();
     }
 
     void step() {
@@ -64,7 +64,7 @@ public:
         switch (pick(11)) {
         case 0:
             return same("mkdir", host_error(mkdirat(host_.base, a_.c_str(), 0755)),
-                        error_of(fs::make_node(mine_, a_, fs::InodeKind::Directory, 0755, 0)));
+                        error_of(fs::make_node(mine_, a_, {fs::InodeKind::Directory, 0755})));
         case 1: return create();
         case 2: return same("unlink", host_error(unlinkat(host_.base, a_.c_str(), 0)), error_of(fs::unlink(mine_, a_)));
         case 3:
@@ -74,7 +74,7 @@ public:
         case 5: return rename();
         case 6:
             return same("symlink", host_error(symlinkat(b_.c_str(), host_.base, a_.c_str())),
-                        error_of(fs::make_symlink(mine_, b_, a_)));
+                        error_of(fs::make_node(mine_, a_, {fs::InodeKind::Symlink, 0777, 0, b_})));
         case 7: {
             const bool follow = pick(2) == 0;
             return same(

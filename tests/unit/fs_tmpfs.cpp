@@ -150,12 +150,12 @@ TEST_CASE("an unlinked file lives on while it is open", "[fs][tmpfs]") {
     CHECK(file->inode->links == 0);
 
     // So does a directory, but nothing can be made in it.
-    REQUIRE(fs::make_node(start, "dir", InodeKind::Directory, 0755, 0));
+    REQUIRE(fs::make_node(start, "dir", {InodeKind::Directory, 0755}));
     fs::WalkStart inside = start;
     inside.base = fs::walk(start, "dir", FollowLast::No).value();
     REQUIRE(fs::remove_directory(start, "dir"));
     CHECK(error_of(fs::open(inside, "x", abi::kO_CREAT | abi::kO_WRONLY, 0644)) == 2);
-    CHECK(error_of(fs::make_symlink(inside, "target", "x")) == 2);
+    CHECK(error_of(fs::make_node(inside, "x", {InodeKind::Symlink, 0777, 0, "target"})) == 2);
     CHECK(error_of(fs::link(start, "f", FollowLast::No, inside, "x")) == 2);
     CHECK(error_of(fs::rename(start, "f", inside, "x", 0)) == 2);
     CHECK(fs::walk(inside, "../f", FollowLast::No));
@@ -199,7 +199,7 @@ TEST_CASE("a tmpfs is as large as its mount says, and gives everything back", "[
 TEST_CASE("deep trees and removed chains are freed without recursion", "[fs][tmpfs]") {
     FsMachine machine;
     fs::WalkStart start = machine.start();
-    for (int i = 0; i < 20000; ++i) start.base = fs::make_node(start, "d", InodeKind::Directory, 0755, 0).value();
+    for (int i = 0; i < 20000; ++i) start.base = fs::make_node(start, "d", {InodeKind::Directory, 0755}).value();
     CHECK(error_of(fs::path_of(*start.base, *machine.root, {})) == 36);
     SECTION("unmounted") {}
     SECTION("removed from below") {
@@ -238,7 +238,7 @@ TEST_CASE("permissions are those of path_resolution(7)", "[fs][tmpfs]") {
     user.group_count = 1;
     const fs::WalkStart root = machine.start(), mine{machine.root, machine.root, &user};
     const auto mkdir = [&](const char* path, u32 mode) {
-        REQUIRE(fs::make_node(root, path, InodeKind::Directory, mode, 0));
+        REQUIRE(fs::make_node(root, path, {InodeKind::Directory, mode}));
         REQUIRE(fs::change_mode(*fs::walk(root, path, FollowLast::No).value()->inode, mode, kRootUser));
     };
     const auto inode = [&](const char* path) { return fs::walk(root, path, FollowLast::No).value()->inode; };
@@ -259,7 +259,7 @@ TEST_CASE("permissions are those of path_resolution(7)", "[fs][tmpfs]") {
     CHECK(error_of(fs::open(mine, "tmp/roots", abi::kO_WRONLY, 0)) == kEACCES);
     CHECK(fs::open(mine, "tmp/roots", abi::kO_RDONLY, 0));
     CHECK(error_of(fs::open(mine, "tmp/roots", abi::kO_RDONLY | abi::kO_TRUNC, 0)) == kEACCES);
-    CHECK(error_of(fs::make_node(mine, "tmp/null", InodeKind::CharacterDevice, 0666, 0x103)) == kEPERM);
+    CHECK(error_of(fs::make_node(mine, "tmp/null", {InodeKind::CharacterDevice, 0666, 0x103})) == kEPERM);
 
     CHECK(error_of(fs::change_mode(*inode("tmp/roots"), 0777, user)) == kEPERM);
     CHECK(error_of(fs::change_owner(*inode("tmp/own"), 0, ~u32{0}, user)) == kEPERM);
@@ -286,7 +286,7 @@ TEST_CASE("permissions are those of path_resolution(7)", "[fs][tmpfs]") {
 
     mkdir("shared", 02777);
     REQUIRE(fs::change_owner(*inode("shared"), 0, 55, kRootUser));
-    REQUIRE(fs::make_node(mine, "shared/sub", InodeKind::Directory, 0755, 0));
+    REQUIRE(fs::make_node(mine, "shared/sub", {InodeKind::Directory, 0755}));
     CHECK(inode("shared/sub")->gid == 55);
     CHECK(inode("shared/sub")->mode == 02755);
 
@@ -309,7 +309,7 @@ TEST_CASE("times move when they should", "[fs][tmpfs]") {
         fs::walk(start, path, FollowLast::No).value()->inode->fill_stat(stat);
         return stat;
     };
-    REQUIRE(fs::make_node(start, "d", InodeKind::Directory, 0755, 0));
+    REQUIRE(fs::make_node(start, "d", {InodeKind::Directory, 0755}));
     auto before = now();
     write_whole(start, "d/f", "text");
     CHECK(look("d").st_mtim == before);

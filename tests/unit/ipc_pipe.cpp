@@ -65,7 +65,7 @@ TEST_CASE("without a reader writing fails, without blocking it takes what fits",
 TEST_CASE("FIFOs open as fifo(7) says", "[ipc][fifo]") {
     FsMachine machine;
     const fs::WalkStart start = machine.start();
-    REQUIRE(fs::make_node(start, "fifo", fs::InodeKind::Fifo, 0644, 0));
+    REQUIRE(fs::make_node(start, "fifo", {fs::InodeKind::Fifo, 0644}));
     const auto open = [&](u32 flags) { return fs::open(start, "fifo", flags | abi::kO_NONBLOCK, 0); };
     CHECK(error_of(open(abi::kO_WRONLY)) == kENXIO);
     auto reader = open(abi::kO_RDONLY).value();
@@ -189,7 +189,7 @@ void build_hand_on(Simulation& sim) {
 void build_ping_pong(Simulation& sim) {
     auto machine = std::make_shared<FsMachine>();
     for (const char* name : {"there", "back"})
-        fs::make_node(machine->start(), name, fs::InodeKind::Fifo, 0600, 0).value();
+        fs::make_node(machine->start(), name, {fs::InodeKind::Fifo, 0600}).value();
     sim.spawn([=] {
         auto there = fs::open(machine->start(), "there", abi::kO_WRONLY, 0).value();
         auto back = fs::open(machine->start(), "back", abi::kO_RDONLY, 0).value();

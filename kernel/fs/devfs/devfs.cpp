@@ -1,25 +1,71 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/fs/devfs/devfs.hpp"
 
-#include "kernel/core/log.hpp"
-#include "kernel/core/panic.hpp"
-#include "kernel/fs/devfs/memory.hpp"
+#include "arch/cpu.hpp"
 #include "kernel/fs/tmpfs/tmpfs.hpp"
+#include "kernel/fs/vfs/file.hpp"
 #include "kernel/fs/vfs/path.hpp"
 #include "kernel/mm/slab/slab.hpp"
 
-namespace hd::fs::devfs {
+namespace hd::fs {
 
 namespace {
 
-struct Node {
-    const char* name = nullptr;
-    u64 device = 0;
-    u32 mode = 0;
+// ---- the devices of Linux's major number 1 (null(4), full(4), random(4))
+
+enum class Memory : u8 { Null, Zero, Full, Random };
+
+template <Memory kWhich> class MemoryFile final : public File {
+public:
+    using File::File;
+
+    Result<u64> read_at(IoBuffer& buffer, u64) override {
+        const u64 count = buffer.remaining();
+        if constexpr (kWhich == Memory::Null) return 0;
+        if constexpr (kWhich == Memory::Random) return read_random(buffer);
+        TRY(buffer.put_zeros(count));
+        return count;
+    }
+    Result<u64> write_at(IoBuffer& buffer, u64, bool) override {
+        if constexpr (kWhich == Memory::Full) return fail(Errno::kENOSPC);
+        return buffer.remaining();
+    }
+    Result<u64> seek(i64, int) override { return 0; }
+    Result<mm::PageSource*> map_source() override {
+        if constexpr (kWhich == Memory::Zero) return nullptr;
+        return fail(Errno::kENODEV);
+    }
+
+private:
+    Result<u64> read_random(IoBuffer& buffer) {
+        const u64 start = buffer.done();
+        while (buffer.remaining() != 0) {
+            u8 bytes[256];
+            const usize count = std::min(sizeof bytes, buffer.remaining());
+            arch::hardware_random(bytes, count);
+            if (const auto put = buffer.put({bytes, count}); !put && buffer.done() == start)
+                return fail(put.error());
+            else if (!put)
+                break;
+        }
+        return buffer.done() - start;
+    }
 };
-constinit Node g_nodes[64]{};
-constinit usize g_node_count = 0;
-constinit bool g_mounted = false;
+
+template <Memory kWhich> Result<FileRef> open(InodeRef inode, DentryRef dentry, u32 flags) {
+    return mm::make_ref<MemoryFile<kWhich>>(std::move(inode), std::move(dentry), flags);
+}
+
+constexpr u32 kMemoryMajor = 1;
+constexpr CharacterDevice kMemoryDevices[] = {
+    {"null", abi::makedev(kMemoryMajor, 3), 0666, open<Memory::Null>},
+    {"zero", abi::makedev(kMemoryMajor, 5), 0666, open<Memory::Zero>},
+    {"full", abi::makedev(kMemoryMajor, 7), 0666, open<Memory::Full>},
+    {"random", abi::makedev(kMemoryMajor, 8), 0666, open<Memory::Random>},
+    {"urandom", abi::makedev(kMemoryMajor, 9), 0666, open<Memory::Random>},
+};
+
+// ---- the tree
 
 constexpr const char* kLinks[][2] = {{"fd", "/proc/self/fd"},
                                      {"stdin", "/proc/self/fd/0"},
@@ -35,10 +81,11 @@ public:
         const Credentials root_user{};
         InodeRef directory = TRY(TmpfsSystem::root());
         sync::MutexGuard guard(directory->lock);
-        for (const Node& node : std::span(g_nodes, g_node_count))
-            TRY(directory->create(node.name, InodeKind::CharacterDevice, node.mode, node.device, root_user));
-        for (const auto& [name, target] : kLinks) TRY(directory->symlink(name, target, root_user));
-        for (const char* name : kDirectories) TRY(directory->create(name, InodeKind::Directory, 0755, 0, root_user));
+        for (const auto& [name, device, mode, open] : character_devices())
+            TRY(directory->create(name, {InodeKind::CharacterDevice, mode, device}, root_user));
+        for (const auto& [name, target] : kLinks)
+            TRY(directory->create(name, {InodeKind::Symlink, 0777, 0, target}, root_user));
+        for (const char* name : kDirectories) TRY(directory->create(name, {InodeKind::Directory, 0755}, root_user));
         return directory;
     }
 };
@@ -51,32 +98,11 @@ Result<RefPtr<FileSystem>> make(std::string_view text) {
 
 }  // namespace
 
-}  // namespace hd::fs::devfs
-
-namespace hd::fs {
-
-void devfs::add_character_device(const char* name, u32 major, u32 minor, u32 mode, DeviceOpener opener) {
-    ASSERT(g_node_count < std::size(g_nodes), "too many device nodes: make the table longer");
-    register_character_device(abi::makedev(major, minor), opener);
-    g_nodes[g_node_count++] = {name, abi::makedev(major, minor), mode};
-    if (!g_mounted) return;
-    const Credentials root_user{};
-    WalkStart start{root_dentry(), root_dentry(), &root_user};
-    if (auto directory = walk(start, "/dev", FollowLast::Yes)) start.base = std::move(*directory);
-    if (!make_node(start, name, InodeKind::CharacterDevice, mode, abi::makedev(major, minor)))
-        log::warn("no memory for the device node {}", name);
-}
-
 void mount_devfs() {
-    const Credentials root_user{};
-    const WalkStart start{root_dentry(), root_dentry(), &root_user};
-    register_file_system({"devtmpfs", devfs::make});
-    devfs::add_memory_devices();
-    const auto made = make_node(start, "/dev", InodeKind::Directory, 0755, 0);
-    if ((!made && made.error() != Errno::kEEXIST) || !mount(start, "devtmpfs", "/dev", "devtmpfs", abi::kMS_NOSUID) ||
-        !mount(start, "tmpfs", "/dev/shm", "tmpfs", abi::kMS_NOSUID | abi::kMS_NODEV))
-        core::boot_failure("/dev cannot be mounted");
-    devfs::g_mounted = true;
+    for (const CharacterDevice& device : kMemoryDevices) register_character_device(device);
+    register_file_system({"devtmpfs", make});
+    mount_at_boot("devtmpfs", "/dev", abi::kMS_NOSUID);
+    mount_at_boot("tmpfs", "/dev/shm", abi::kMS_NOSUID | abi::kMS_NODEV);
 }
 
 }  // namespace hd::fs

@@ -70,19 +70,14 @@ private:
         } else if (several) {
             TRY(remember(entry));
         }
-        if (!dentry) dentry = TRY(make_new(entry, kind));
+        if (!dentry)
+            dentry = TRY(make_node(start_, entry.name,
+                                   {kind,
+                                    entry.mode,
+                                    abi::makedev(entry.special_major, entry.special_minor),
+                                    {reinterpret_cast<const char*>(entry.data.data()), entry.data.size()}}));
         if (kind == InodeKind::Regular && !entry.data.empty()) TRY(write(dentry, entry.data));
         return set_attributes(*dentry->inode, entry);
-    }
-
-    Result<DentryRef> make_new(const CpioEntry& entry, InodeKind kind) {
-        if (kind == InodeKind::Symlink) {
-            TRY(make_symlink(start_, {reinterpret_cast<const char*>(entry.data.data()), entry.data.size()},
-                             entry.name));
-            return walk(start_, entry.name, FollowLast::No);
-        }
-        return make_node(start_, entry.name, kind, entry.mode & 07777,
-                         abi::makedev(entry.special_major, entry.special_minor));
     }
 
     Result<> write(const DentryRef& dentry, std::span<const u8> data) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The inodes of what is always in /proc, made from the table when they are looked up, and the root, which adds processes.
-#include "kernel/core/panic.hpp"
 #include "kernel/fs/procfs/nodes.hpp"
 #include "kernel/fs/procfs/procfs.hpp"
 #include "kernel/fs/vfs/path.hpp"
@@ -56,7 +55,7 @@ public:
             if (name == node.name) return make(node);
         return fail(Errno::kENOENT);
     }
-    Result<InodeRef> create(std::string_view, InodeKind, u32, u64, const Credentials&) override {
+    Result<InodeRef> create(std::string_view, const NewNode&, const Credentials&) override {
         return fail(Errno::kENOENT);  // as Linux's /proc has it
     }
     Result<> read_directory(u64 position, DirentSink& sink) override { return read_nodes(position, sink), Result<>{}; }
@@ -138,13 +137,8 @@ Result<RefPtr<FileSystem>> make(std::string_view) {
 namespace hd::fs {
 
 void mount_procfs() {
-    const Credentials root_user{};
-    const WalkStart start{root_dentry(), root_dentry(), &root_user};
     register_file_system({"proc", proc::make});
-    const auto made = make_node(start, "/proc", InodeKind::Directory, 0555, 0);
-    if ((!made && made.error() != Errno::kEEXIST) ||
-        !mount(start, "proc", "/proc", "proc", abi::kMS_NOSUID | abi::kMS_NODEV | abi::kMS_NOEXEC))
-        core::boot_failure("/proc cannot be mounted");
+    mount_at_boot("proc", "/proc", abi::kMS_NOSUID | abi::kMS_NODEV | abi::kMS_NOEXEC);
 }
 
 }  // namespace hd::fs

@@ -24,9 +24,6 @@ public:
     void fill_statfs(abi::Statfs& statfs) const override;
     void describe_options(TextSink& sink) const override;
 
-    // A new inode; its owner is `by`, its group the directory's where that says so (inode(7)). ENOMEM.
-    Result<InodeRef> make_inode(InodeKind kind, u32 mode, u64 device, const Inode& directory, const Credentials& by);
-
     // Pages of file contents. ENOSPC.
     Result<> charge_page();
     void uncharge_pages(u64 count);

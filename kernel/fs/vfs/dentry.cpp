@@ -97,16 +97,16 @@ DentryRef DentryCache::find(Dentry& directory, std::string_view name, u64 hash) 
 
 Result<DentryRef> DentryCache::find_or_load(Dentry& directory, std::string_view name) NO_THREAD_SAFETY_ANALYSIS {
     if (DentryRef found = find(directory, name)) return found;
-    return insert(directory, name, TRY(directory.inode->lookup(name)));
+    DentryRef dentry = TRY(Dentry::make(TRY(directory.inode->lookup(name)), DentryRef(&directory), name));
+    insert(*dentry);
+    return dentry;
 }
 
-Result<DentryRef> DentryCache::insert(Dentry& directory, std::string_view name, InodeRef inode) {
-    DentryRef dentry = TRY(Dentry::make(std::move(inode), DentryRef(&directory), name));
-    if (!directory.inode->cacheable()) return dentry;
-    dentry->ref();  // the table's own
-    link(*dentry);
+void DentryCache::insert(Dentry& dentry) {
+    if (!dentry.parent_->inode->cacheable()) return;
+    dentry.ref();  // the table's own
+    link(dentry);
     if (g_cached.load(std::memory_order_relaxed) > kMostCached) evict_some();
-    return dentry;
 }
 
 void DentryCache::link(Dentry& dentry) {
@@ -143,21 +143,21 @@ Result<std::unique_ptr<char[]>> DentryCache::reserve_name(std::string_view name)
 }
 
 void DentryCache::move(Dentry& dentry, Dentry& directory, std::string_view name, std::unique_ptr<char[]> storage) {
-    Dentry* old_parent;
+    Dentry* unneeded = &directory;
     directory.ref();
     {
         core::LockGuard guard(MountTable::lock());
         const bool hashed = unlink(dentry);
-        old_parent = std::exchange(dentry.parent_, &directory);
+        // Only written if it changes: is_ancestor() may read it.
+        if (dentry.parent_ != &directory) unneeded = std::exchange(dentry.parent_, &directory);
         dentry.set_name(name, std::move(storage));
         if (hashed) link(dentry);
     }
     // From here on a walk finds the new name; one that looked in between waits for the directory's lock.
-    old_parent->unref();
+    unneeded->unref();
 }
 
 bool DentryCache::is_ancestor(const Dentry& ancestor, const Dentry& dentry) {
-    core::LockGuard guard(MountTable::lock());
     for (const Dentry* at = &dentry; at != nullptr; at = at->parent_)
         if (at == &ancestor) return true;
     return false;

@@ -27,7 +27,7 @@ public:
 
     ~Dentry() override;
 
-    const InodeRef inode;
+    InodeRef inode;  // set before others see the dentry
 
     // The directory that this is in; for a mounted root, the directory that the mount point is in; for the topmost root and
     // for detached ones, itself.
@@ -82,14 +82,14 @@ public:
     static Result<DentryRef> find_or_load(Dentry& directory, std::string_view name);
 
     // For whoever changes a directory; the caller holds directory.inode->lock.
-    static Result<DentryRef> insert(Dentry& directory, std::string_view name,
-                                    InodeRef inode);  // `name` is not cached. ENOMEM
-    static void remove(Dentry& dentry);               // the name is gone: unlink, rmdir, replaced by rename
+    static void insert(Dentry& dentry);  // a new one, whose name is not cached
+    static void remove(Dentry& dentry);  // the name is gone: unlink, rmdir, replaced by rename
     // rename(2): memory for the new name first, then what cannot fail. Both directories are locked.
     static Result<std::unique_ptr<char[]>> reserve_name(std::string_view name);  // ENOMEM
     static void move(Dentry& dentry, Dentry& directory, std::string_view name, std::unique_ptr<char[]> storage);
 
-    // Is `ancestor` above `dentry` in the same file system, or the same? The caller holds off renames.
+    // Is `ancestor` above `dentry` in the same file system, or the same? The caller holds MountTable::move_lock(), under which
+    // alone parents change.
     static bool is_ancestor(const Dentry& ancestor, const Dentry& dentry);
     // Drops what only the cache holds: for unmount, and for the tests' leak check.
     static void drop_unused();

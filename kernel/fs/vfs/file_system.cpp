@@ -22,13 +22,8 @@ template <class T, usize kCapacity> struct BootList {
     std::span<const T> all() const { return {entries, count}; }
 };
 
-struct Driver {
-    u64 device = 0;
-    DeviceOpener opener = nullptr;
-};
-
 constinit BootList<FileSystemType, 16> g_types{};
-constinit BootList<Driver, 64> g_drivers{};
+constinit BootList<CharacterDevice, 64> g_devices{};
 constinit std::atomic<u32> g_last_minor{0};
 
 }  // namespace
@@ -47,12 +42,14 @@ const FileSystemType* find_file_system(std::string_view name) {
     return nullptr;
 }
 
-void register_character_device(u64 device, DeviceOpener opener) { g_drivers.add({device, opener}); }
+void register_character_device(const CharacterDevice& device) { g_devices.add(device); }
+
+std::span<const CharacterDevice> character_devices() { return g_devices.all(); }
 
 Result<FileRef> open_character_device(InodeRef inode, DentryRef dentry, u32 flags) {
     if ((inode->file_system.flags.load(std::memory_order_relaxed) & abi::kMS_NODEV) != 0) return fail(Errno::kEACCES);
-    for (const Driver& driver : g_drivers.all())
-        if (driver.device == inode->device) return driver.opener(std::move(inode), std::move(dentry), flags);
+    for (const CharacterDevice& device : character_devices())
+        if (device.device == inode->device) return device.open(std::move(inode), std::move(dentry), flags);
     return fail(Errno::kENXIO);
 }
 

@@ -39,9 +39,15 @@ void register_file_system(const FileSystemType& type);  // boot
 const FileSystemType* find_file_system(std::string_view name);
 std::span<const FileSystemType> file_system_types();
 
-// Drivers of character devices. The opener makes the File of an open(2). Registered at boot.
-using DeviceOpener = Result<FileRef> (*)(InodeRef inode, DentryRef dentry, u32 flags);
-void register_character_device(u64 device, DeviceOpener opener);
+// A character device: its driver, and the name in /dev. Registered at boot, before mount_devfs().
+struct CharacterDevice {
+    const char* name;
+    u64 device;  // makedev(major, minor)
+    u32 mode;
+    Result<FileRef> (*open)(InodeRef inode, DentryRef dentry, u32 flags);  // makes the File of an open(2)
+};
+void register_character_device(const CharacterDevice& device);
+std::span<const CharacterDevice> character_devices();
 Result<FileRef> open_character_device(InodeRef inode, DentryRef dentry, u32 flags);  // ENXIO: no driver; EACCES: nodev
 
 }  // namespace hd::fs

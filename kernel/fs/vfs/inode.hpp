@@ -61,6 +61,14 @@ struct Credentials {
 
 inline constexpr u32 kMayExecute = 1, kMayWrite = 2, kMayRead = 4;
 
+// What is to be made: mkdir(2), mknod(2), symlink(2), open(2).
+struct NewNode {
+    InodeKind kind;
+    u32 mode;
+    u64 device = 0;                // of a device file
+    std::string_view target = {};  // of a symbolic link
+};
+
 // Uses of a file's contents that exclude each other: a program does not change while it runs (ETXTBSY).
 enum class FileUse : i32 { Written = 1, Executed = -1 };
 
@@ -91,21 +99,14 @@ public:
 
     // ---- directories; the caller holds `lock` and has checked permissions and that names are neither "." nor ".."
     virtual Result<InodeRef> lookup(std::string_view) REQUIRES(lock) { return fail(Errno::kENOENT); }
-    // A new file, whose name is free. ENOENT in a removed directory.
-    virtual Result<InodeRef> create(std::string_view /*name*/, InodeKind, u32 /*mode*/, u64 /*device*/,
-                                    const Credentials& /*by*/) REQUIRES(lock) {
-        return fail(Errno::kEPERM);
-    }
-    virtual Result<InodeRef> symlink(std::string_view /*name*/, std::string_view /*target*/, const Credentials& /*by*/)
-        REQUIRES(lock) {
+    // The name is free. ENOENT in a removed directory.
+    virtual Result<InodeRef> create(std::string_view, const NewNode&, const Credentials& /*by*/) REQUIRES(lock) {
         return fail(Errno::kEPERM);
     }
     virtual Result<> link(std::string_view, Inode& /*target*/) REQUIRES(lock) { return fail(Errno::kEPERM); }
-    // Not of directories.
+    // If `target` is a directory, nothing can be created in it afterwards, though the caller does not hold its lock. ENOTEMPTY.
     virtual Result<> unlink(std::string_view, Inode& /*target*/) REQUIRES(lock) { return fail(Errno::kEPERM); }
-    // Nothing can be created in `target` afterwards, though the caller does not hold its lock. ENOTEMPTY.
-    virtual Result<> rmdir(std::string_view, Inode& /*target*/) REQUIRES(lock) { return fail(Errno::kEPERM); }
-    // Both directories are locked. `replaced` is what new_name names now, or nullptr; a directory must be empty, as for rmdir.
+    // Both directories are locked. `replaced` is what new_name names now, or nullptr; a directory must be empty, as for unlink.
     virtual Result<> rename(std::string_view /*old_name*/, Inode& /*moved*/, Inode& /*new_directory*/,
                             std::string_view /*new_name*/, Inode* /*replaced*/) REQUIRES(lock) {
         return fail(Errno::kEPERM);

@@ -24,8 +24,7 @@ Result<DentryRef> walk(const WalkStart& start, std::string_view path, FollowLast
 Result<FileRef> open(const WalkStart& start, std::string_view path, u32 flags, u32 mode);
 // Opens what is there already (O_CREAT and O_EXCL do not matter), with checks: execve's file, /proc/PID/fd/N.
 Result<FileRef> open_dentry(DentryRef dentry, u32 flags, const Credentials& who);
-Result<DentryRef> make_node(const WalkStart& start, std::string_view path, InodeKind kind, u32 mode, u64 device);
-Result<> make_symlink(const WalkStart& start, std::string_view target, std::string_view path);
+Result<DentryRef> make_node(const WalkStart& start, std::string_view path, NewNode node);
 Result<> link(const WalkStart& from, std::string_view old_path, FollowLast follow, const WalkStart& to,
               std::string_view new_path);
 Result<> unlink(const WalkStart& start, std::string_view path);
@@ -35,6 +34,8 @@ Result<> rename(const WalkStart& from, std::string_view old_path, const WalkStar
                 u32 flags);
 Result<> mount(const WalkStart& start, std::string_view source, std::string_view target, std::string_view type,
                u64 flags, std::string_view options = {});
+// Boot: mounts at a directory, which is made if it is not there. A failure ends the boot.
+void mount_at_boot(const char* type, const char* path, u64 flags);
 Result<> unmount(const WalkStart& start, std::string_view target, u32 flags);
 
 // The absolute path of a dentry below `root`, into the end of `buffer` (getcwd(2)). ENAMETOOLONG; an unlinked one gets
