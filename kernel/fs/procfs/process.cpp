@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: MIT
-// /proc/PID and /proc/PID/task/TID: directories made from one table, the magic links exe, cwd and root, and the open files
-// in fd. Each inode holds its process's record; when the process is gone from the table, everything in an old
-// directory is ENOENT or ESRCH, even if the number is in use again.
+// /proc/PID and /proc/PID/task/TID: their table, the shorter texts in it, the magic links exe, cwd and root, and the open
+// files in fd.
 #include "kernel/fs/procfs/nodes.hpp"
-#include "kernel/fs/vfs/path.hpp"
-#include "kernel/lib/parse.hpp"
-#include "kernel/mm/slab/slab.hpp"
 
 namespace hd::fs::proc {
 
-namespace {
-
 using task::Resources;
 
-// ptrace(2)'s rule, as far as it goes here: root, and processes of the same user.
 Result<> check_inspect(const Resources& target) {
     const Credentials& who = task::current_process().credentials;
     const Credentials& whose = target.credentials;
     if (who.is_root() || (who.fsuid == whose.uid && who.fsuid == whose.euid && who.fsuid == whose.suid)) return {};
     return fail(Errno::kEACCES);
 }
+
+namespace {
 
 // ---- small texts
 
@@ -44,11 +39,6 @@ Result<> put_cmdline(TextSink& sink, const Subject& subject) {
     return put_memory(sink, subject, &Layout::arguments_start, &Layout::arguments_end);
 }
 
-Result<> put_own_maps(TextSink& sink, const Subject& subject) {
-    TRY(check_inspect(resources_of(*subject.process)));
-    return put_maps(sink, subject);
-}
-
 Result<> put_environ(TextSink& sink, const Subject& subject) {
     using Layout = mm::AddressSpace::Layout;
     TRY(check_inspect(resources_of(*subject.process)));
@@ -61,6 +51,16 @@ Result<> put_comm(TextSink& sink, const Subject& subject) {
     return {};
 }
 
+Result<> store_comm(std::string_view text, const Subject& subject) {
+    const auto thread = subject.speaker();
+    if (!thread) return fail(Errno::kESRCH);
+    // Changed from outside as on Linux; a reader of the name may meanwhile see a mixture of both.
+    BufferSink name({thread->name, sizeof thread->name - 1});
+    name.put(text);
+    thread->name[name.view().size()] = '\0';
+    return {};
+}
+
 Result<> put_wchan(TextSink& sink, const Subject& subject) {
     const auto thread = subject.speaker();
     const bool sleeps = thread && task::state_letter(*thread) != 'R' && thread->wait_channel[0] != '\0';
@@ -68,21 +68,7 @@ Result<> put_wchan(TextSink& sink, const Subject& subject) {
     return {};
 }
 
-// ---- the table
-
-enum class Where : u8 { Both, ProcessOnly };
-
-// What a link leads to. ENOENT: a zombie has it no more. `fd`: of the links in fd.
-using Target = Result<DentryRef> (*)(const Resources& resources, int fd);
-
-struct Entry {
-    const char* name;
-    InodeKind kind;
-    u32 mode;
-    SubjectText text;  // of a regular file
-    Target target;     // of a link
-    Where where = Where::Both;
-};
+// ---- what links lead to
 
 Result<DentryRef> present(DentryRef dentry) {
     if (!dentry) return fail(Errno::kENOENT);
@@ -108,205 +94,64 @@ Result<DentryRef> target_fd(const Resources& resources, int fd) {
     return Dentry::make(file->inode);  // a pipe: opening the link opens it anew
 }
 
-constexpr Entry text(const char* name, SubjectText put, u32 mode = 0444) {
-    return {name, InodeKind::Regular, mode, put, nullptr};
-}
-constexpr Entry magic(const char* name, Target target) { return {name, InodeKind::Symlink, 0777, nullptr, target}; }
-constexpr Entry kEntries[] = {
-    {"task", InodeKind::Directory, 0555, nullptr, nullptr, Where::ProcessOnly},
-    {"fd", InodeKind::Directory, 0500, nullptr, nullptr},
-    text("cmdline", put_cmdline),
-    text("comm", put_comm, 0644),
-    text("environ", put_environ, 0400),
-    text("maps", put_own_maps),
-    text("mountinfo", put_mountinfo),
-    text("mounts", put_mounts),
-    text("stat", put_stat),
-    text("statm", put_statm),
-    text("status", put_status),
-    text("wchan", put_wchan),
-    magic("exe", target_exe),
-    magic("cwd", target_cwd),
-    magic("root", target_root),
-};
-enum : usize { kTask, kFd };
+// ---- threads and open files
 
-// Inode numbers: the process's or thread's number, whether it is a thread's, the entry, and the descriptor.
-u64 number_of(const Subject& subject, usize entry, u32 fd = 0) {
-    return u64{static_cast<u32>(subject.id())} << 32 | u64{subject.thread ? 1u : 0u} << 31 | u64{entry} << 24 | fd;
+int next_thread_from(const Subject& subject, int from) {
+    const auto thread = next_thread(*subject.process, Pid{from});
+    return thread ? thread->number() : -1;
 }
-constexpr usize kDirectoryItself = 0;  // the number of the directory is pid << 32, so the entries count from 1
+Result<InodeRef> make_thread(FileSystem& file_system, const Subject& subject, int number);
+extern const Node kThread;
+constexpr Numbers kThreads{kThread, next_thread_from, make_thread};
 
-// The inodes belong to the process's user: busybox and procps show that as the process's owner.
-template <class T, class... Arguments>
-Result<InodeRef> make_owned(const Subject& subject, Arguments&&... arguments) {
-    auto inode = TRY(mm::make_ref<T>(std::forward<Arguments>(arguments)...));
-    const Credentials whose = resources_of(*subject.process).credentials;
-    inode->uid = whose.euid;
-    inode->gid = whose.egid;
+int next_file_from(const Subject& subject, int from) {
+    const Resources resources = resources_of(*subject.process);
+    return resources.files ? resources.files->next_open(from) : -1;
+}
+constexpr Node kFile = magic_link("", target_fd);
+Result<InodeRef> make_file_link(FileSystem& file_system, const Subject& subject, int fd) {
+    const FileRef file = TRY(file_at(resources_of(*subject.process), fd));
+    InodeRef inode = TRY(make_inode(file_system, kFile, subject, fd));
+    inode->mode = (file->readable() ? 0500u : 0u) | (file->writable() ? 0300u : 0u);
     return inode;
 }
+constexpr Numbers kFiles{kFile, next_file_from, make_file_link};
 
-// ---- inodes
+// ---- the table
 
-class SubjectFile final : public GeneratedInode {
-public:
-    SubjectFile(FileSystem& owner, u64 number_in, const Subject& subject, const Entry& entry)
-        : GeneratedInode(owner, entry.mode, number_in), subject_(subject), entry_(entry) {}
-
-    Result<> generate(TextSink& sink) override {
-        if (!subject_.exists()) return fail(Errno::kESRCH);
-        return entry_.text(sink, subject_);
-    }
-    Result<> store(std::string_view value) override {
-        if (entry_.text != put_comm) return fail(Errno::kEINVAL);
-        const auto thread = subject_.speaker();
-        if (!thread) return fail(Errno::kESRCH);
-        // Changed from outside as on Linux; a reader of the name may meanwhile see a mixture of both.
-        BufferSink name({thread->name, sizeof thread->name - 1});
-        name.put(value);
-        thread->name[name.view().size()] = '\0';
-        return {};
-    }
-
-private:
-    const Subject subject_;
-    const Entry& entry_;
+constexpr Node kEntries[] = {
+    directory("task", {}, &kThreads),  // of a process, not of a thread
+    directory("fd", {}, &kFiles, 0500), file("cmdline", put_cmdline),    file("comm", put_comm, 0644, store_comm),
+    file("environ", put_environ, 0400), file("maps", put_maps),          file("mountinfo", put_mountinfo),
+    file("mounts", put_mounts),         file("stat", put_stat),          file("statm", put_statm),
+    file("status", put_status),         file("wchan", put_wchan),        magic_link("exe", target_exe),
+    magic_link("cwd", target_cwd),      magic_link("root", target_root),
 };
+constexpr Node kProcess = directory("", kEntries);
+constexpr Node kThread = directory("", std::span(kEntries).subspan(1));
 
-// A link to an object, not to a path: following it needs no search permission along a path, and finds deleted files.
-class MagicLink final : public Inode {
-public:
-    MagicLink(FileSystem& owner, u32 mode_in, u64 number_in, const Subject& subject, Target target, int fd)
-        : Inode(owner, InodeKind::Symlink, mode_in, number_in), subject_(subject), target_(target), fd_(fd) {}
-
-    Result<DentryRef> follow_magic() override {
-        const Resources resources = resources_of(*subject_.process);
-        TRY(check_inspect(resources));
-        return target_(resources, fd_);
-    }
-    Result<usize> read_link(std::span<char> buffer) override {
-        const DentryRef dentry = TRY(follow_magic());
-        std::unique_ptr<char[]> space(new (std::nothrow) char[abi::kPATH_MAX]);
-        if (!space) return fail(Errno::kENOMEM);
-        const DentryRef root = task::current_process().fs->root();
-        const std::string_view path = TRY(path_of(*dentry, *root, {space.get(), abi::kPATH_MAX}));
-        return path.copy(buffer.data(), buffer.size());
-    }
-
-private:
-    const Subject subject_;
-    const Target target_;
-    const int fd_;
-};
-
-class SubjectDirectory : public Inode {
-public:
-    SubjectDirectory(FileSystem& owner, u32 mode_in, u64 number_in, const Subject& subject)
-        : Inode(owner, InodeKind::Directory, mode_in, number_in), subject_(subject) {
-        links = 2;
-    }
-    bool cacheable() const override { return false; }
-
-protected:
-    // A directory of numbers: `next` gives the lowest one from the given on, or a negative one.
-    template <class Next> Result<> read_numbers(u64 position, DirentSink& sink, InodeKind kind_of_entries, Next next) {
-        while (position - 2 <= INT32_MAX) {  // lseek(2) takes any position
-            const int entry = next(static_cast<int>(position - 2));
-            if (entry < 0) break;
-            char digits[16];
-            BufferSink name(digits);
-            format_to(name, "{}", entry);
-            position = static_cast<u64>(entry) + 3;
-            if (!sink.entry(name.view(), position, kind_of_entries, position)) break;
-        }
-        return {};
-    }
-    static Result<int> parse(std::string_view name) {
-        const bool zero_first = name.size() > 1 && name.front() == '0';
-        const auto value = take_number(name);
-        if (!value || !name.empty() || zero_first || *value > INT32_MAX) return fail(Errno::kENOENT);
-        return static_cast<int>(*value);
-    }
-    const Subject subject_;
-};
-
-class FdDirectory final : public SubjectDirectory {
-public:
-    FdDirectory(FileSystem& owner, const Subject& subject)
-        : SubjectDirectory(owner, 0500, number_of(subject, kFd + 1), subject) {}
-
-    Result<InodeRef> lookup(std::string_view name) override {
-        const int fd = TRY(parse(name));
-        const FileRef file = TRY(file_at(resources_of(*subject_.process), fd));
-        const u64 at = number_of(subject_, kFd + 1, static_cast<u32>(fd) + 1);
-        const u32 bits = (file->readable() ? 0500u : 0u) | (file->writable() ? 0300u : 0u);
-        return make_owned<MagicLink>(subject_, file_system, bits, at, subject_, target_fd, fd);
-    }
-    Result<> read_directory(u64 position, DirentSink& sink) override {
-        const Resources resources = resources_of(*subject_.process);
-        if (!resources.files) return {};
-        return read_numbers(position, sink, InodeKind::Symlink,
-                            [&](int from) { return resources.files->next_open(from); });
-    }
-};
-
-class EntriesDirectory final : public SubjectDirectory {
-public:
-    EntriesDirectory(FileSystem& owner, const Subject& subject)
-        : SubjectDirectory(owner, 0555, number_of(subject, kDirectoryItself), subject) {}
-    Result<InodeRef> lookup(std::string_view name) override;
-    Result<> read_directory(u64 position, DirentSink& sink) override;
-};
-
-class TaskDirectory final : public SubjectDirectory {
-public:
-    TaskDirectory(FileSystem& owner, const Subject& subject)
-        : SubjectDirectory(owner, 0555, number_of(subject, kTask + 1), subject) {}
-
-    Result<InodeRef> lookup(std::string_view name) override {
-        const Pid wanted{TRY(parse(name))};
-        const auto thread = task::find_thread(wanted);
-        if (!thread || &thread->process() != subject_.process.get()) return fail(Errno::kENOENT);
-        const Subject subject{subject_.process, thread};
-        return make_owned<EntriesDirectory>(subject, file_system, subject);
-    }
-    Result<> read_directory(u64 position, DirentSink& sink) override {
-        return read_numbers(position, sink, InodeKind::Directory, [&](int from) {
-            const auto thread = next_thread(*subject_.process, Pid{from});
-            return thread ? thread->number() : -1;
-        });
-    }
-};
-
-Result<InodeRef> EntriesDirectory::lookup(std::string_view name) {
-    if (!subject_.exists()) return fail(Errno::kENOENT);
-    for (usize i = 0; i < std::size(kEntries); ++i) {
-        const Entry& entry = kEntries[i];
-        if (name != entry.name || (entry.where == Where::ProcessOnly && subject_.thread)) continue;
-        if (i == kTask) return make_owned<TaskDirectory>(subject_, file_system, subject_);
-        if (i == kFd) return make_owned<FdDirectory>(subject_, file_system, subject_);
-        const u64 at = number_of(subject_, i + 1);
-        if (entry.kind == InodeKind::Symlink)
-            return make_owned<MagicLink>(subject_, file_system, 0777u, at, subject_, entry.target, 0);
-        return make_owned<SubjectFile>(subject_, file_system, at, subject_, entry);
-    }
-    return fail(Errno::kENOENT);
+Result<InodeRef> make_thread(FileSystem& file_system, const Subject& subject, int number) {
+    const auto thread = task::find_thread(Pid{number});
+    if (!thread || &thread->process() != subject.process.get()) return fail(Errno::kENOENT);
+    return make_inode(file_system, kThread, {subject.process, thread});
 }
 
-Result<> EntriesDirectory::read_directory(u64 position, DirentSink& sink) {
-    if (!subject_.exists()) return fail(Errno::kENOENT);
-    for (u64 i = position - 2; i < std::size(kEntries); ++i) {
-        if (kEntries[i].where == Where::ProcessOnly && subject_.thread) continue;
-        if (!sink.entry(kEntries[i].name, number_of(subject_, i + 1), kEntries[i].kind, i + 3)) break;
-    }
-    return {};
+int next_process_from(const Subject&, int from) {
+    const auto process = task::next_process(Pid{from});
+    return process ? process->pid() : -1;
+}
+// A thread's number works as well, though only processes are listed (proc(5)).
+Result<InodeRef> make_process(FileSystem& file_system, const Subject&, int number) {
+    Subject subject{task::find_process(Pid{number}), nullptr};
+    if (!subject.process)
+        if (const auto thread = task::find_thread(Pid{number}))
+            subject.process = RefPtr<task::Process>(&thread->process());
+    if (!subject.process) return fail(Errno::kENOENT);
+    return make_inode(file_system, kProcess, subject);
 }
 
 }  // namespace
 
-Result<InodeRef> make_process_directory(FileSystem& file_system, Subject subject) {
-    return make_owned<EntriesDirectory>(subject, file_system, subject);
-}
+constinit const Numbers kProcesses{kProcess, next_process_from, make_process};
 
 }  // namespace hd::fs::proc

@@ -206,6 +206,7 @@ Result<> put_statm(TextSink& sink, const Subject& subject) {
 
 Result<> put_maps(TextSink& sink, const Subject& subject) {
     const task::Resources resources = resources_of(*subject.process);
+    TRY(check_inspect(resources));
     if (!resources.space) return {};
     const auto layout = resources.space->layout;
     resources.space->for_each_vma([&](const mm::Vma& vma) {

@@ -72,7 +72,7 @@ u64 interrupts_of(CpuId cpu) {
     return sum;
 }
 
-void put_stat(TextSink& sink) {
+void put_machine_stat(TextSink& sink) {
     sched::CpuStatistics sum{};
     u64 interrupts = 0;
     core::online_cpus().for_each([&](CpuId cpu) {
@@ -187,7 +187,7 @@ void put_buddyinfo(TextSink& sink) {
     sink.put("\n");
 }
 
-Result<> store_exit_status(std::string_view text) {
+Result<> store_exit_status(std::string_view text, const Subject&) {
     const auto status = take_number(text);
     if (!status || !text.empty() || *status > 255) return fail(Errno::kEINVAL);
     g_exit_status.store(static_cast<u8>(*status), std::memory_order_relaxed);
@@ -195,7 +195,7 @@ Result<> store_exit_status(std::string_view text) {
 }
 
 // What Linux's magic system request key does, as far as it makes sense here (proc(5), sysrq-trigger).
-Result<> store_sysrq(std::string_view text) {
+Result<> store_sysrq(std::string_view text, const Subject&) {
     switch (text.empty() ? 0 : text.front()) {
     case 'b': arch::reboot();
     case 'c': core::panic("a crash was asked for through /proc/sysrq-trigger");
@@ -204,76 +204,73 @@ Result<> store_sysrq(std::string_view text) {
     }
 }
 
-// One of uname(2)'s names.
-template <auto kField> void put_name(TextSink& sink) {
+// A text that does not depend on who is told of.
+template <auto kPut> Result<> of_machine(TextSink& sink, const Subject&) {
+    kPut(sink);
+    return {};
+}
+
+// One of uname(2)'s names, and how it is set.
+template <auto kField> Result<> put_uts(TextSink& sink, const Subject&) {
     const abi::Utsname names = core::system_names();
     format_to(sink, "{}\n", names.*kField);
+    return {};
 }
+template <auto kSet> Result<> store_uts(std::string_view text, const Subject&) { return kSet(text); }
 
 template <u64 kValue> void put_constant(TextSink& sink) { format_to(sink, "{}\n", kValue); }
 
-constexpr Node file(const char* name, void (*generate)(TextSink&), u32 mode = 0444,
-                    Result<> (*store)(std::string_view) = nullptr) {
-    return {
-        .name = name, .kind = InodeKind::Regular, .mode = mode, .generate = generate, .store = store, .children = {}};
+void put_exit_status(TextSink& sink) { format_to(sink, "{}\n", exit_status()); }
+
+void put_nothing(TextSink&) {}
+
+void put_self(TextSink& sink) { format_to(sink, "{}", task::current_process().pid()); }
+
+void put_thread_self(TextSink& sink) {
+    format_to(sink, "{}/task/{}", task::current_process().pid(), task::current_thread().number());
 }
-constexpr Node directory(const char* name, std::span<const Node> children) {
-    return {.name = name,
-            .kind = InodeKind::Directory,
-            .mode = 0555,
-            .generate = nullptr,
-            .store = nullptr,
-            .children = children};
-}
-constexpr Node link(const char* name, void (*target)(TextSink&)) {
-    return {
-        .name = name, .kind = InodeKind::Symlink, .mode = 0777, .generate = target, .store = nullptr, .children = {}};
-}
+
+void put_mounts_link(TextSink& sink) { sink.put("self/mounts"); }
 
 using abi::Utsname;
 
 constexpr Node kKernelNodes[] = {
-    file("ostype", put_name<&Utsname::sysname>),
-    file("osrelease", put_name<&Utsname::release>),
-    file("version", put_name<&Utsname::version>),
-    file("hostname", put_name<&Utsname::nodename>, 0644, core::set_host_name),
-    file("domainname", put_name<&Utsname::domainname>, 0644, core::set_domain_name),
-    file("pid_max", put_constant<task::PidTable::kLimit>),
-    file("ngroups_max", put_constant<Credentials::kMaxGroups>),
+    file("ostype", put_uts<&Utsname::sysname>),
+    file("osrelease", put_uts<&Utsname::release>),
+    file("version", put_uts<&Utsname::version>),
+    file("hostname", put_uts<&Utsname::nodename>, 0644, store_uts<core::set_host_name>),
+    file("domainname", put_uts<&Utsname::domainname>, 0644, store_uts<core::set_domain_name>),
+    file("pid_max", of_machine<put_constant<task::PidTable::kLimit>>),
+    file("ngroups_max", of_machine<put_constant<Credentials::kMaxGroups>>),
 };
 constexpr Node kSysNodes[] = {directory("kernel", kKernelNodes)};
 constexpr Node kHeddleNodes[] = {
-    file(
-        "exit_status", [](TextSink& sink) { format_to(sink, "{}\n", exit_status()); }, 0644, store_exit_status),
-    file("resources", put_resources, 0400)};  // counting empties the name cache first
-
+    file("exit_status", of_machine<put_exit_status>, 0644, store_exit_status),
+    file("resources", of_machine<put_resources>, 0400),  // counting empties the name cache first
+};
 constexpr Node kRootNodes[] = {
-    link("self", [](TextSink& sink) { format_to(sink, "{}", task::current_process().pid()); }),
-    link("thread-self",
-         [](TextSink& sink) {
-             format_to(sink, "{}/task/{}", task::current_process().pid(), task::current_thread().number());
-         }),
-    link("mounts", [](TextSink& sink) { sink.put("self/mounts"); }),
-    file("buddyinfo", put_buddyinfo),
-    file("cmdline", put_command_line),
-    file("cpuinfo", put_cpuinfo),
-    file("filesystems", put_filesystems),
-    file("interrupts", put_interrupts),
-    file("loadavg", put_loadavg),
-    file("meminfo", put_meminfo),
-    file("slabinfo", put_slabinfo, 0400),
-    file("stat", put_stat),
-    file(
-        "sysrq-trigger", [](TextSink&) {}, 0200, store_sysrq),
-    file("uptime", put_uptime),
-    file("version", put_version),
+    link("self", of_machine<put_self>),
+    link("thread-self", of_machine<put_thread_self>),
+    link("mounts", of_machine<put_mounts_link>),
+    file("buddyinfo", of_machine<put_buddyinfo>),
+    file("cmdline", of_machine<put_command_line>),
+    file("cpuinfo", of_machine<put_cpuinfo>),
+    file("filesystems", of_machine<put_filesystems>),
+    file("interrupts", of_machine<put_interrupts>),
+    file("loadavg", of_machine<put_loadavg>),
+    file("meminfo", of_machine<put_meminfo>),
+    file("slabinfo", of_machine<put_slabinfo>, 0400),
+    file("stat", of_machine<put_machine_stat>),
+    file("sysrq-trigger", of_machine<put_nothing>, 0200, store_sysrq),
+    file("uptime", of_machine<put_uptime>),
+    file("version", of_machine<put_version>),
     directory("sys", kSysNodes),
     directory("heddle", kHeddleNodes),
 };
 
 }  // namespace
 
-std::span<const Node> root_nodes() { return kRootNodes; }
+constinit const Node kRoot = directory("", kRootNodes, &kProcesses);
 
 }  // namespace proc
 }  // namespace hd::fs

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The inodes of what is always in /proc, made from the table when they are looked up, and the root, which adds processes.
+// The inodes of /proc, made from the tables when their names are looked up. Each holds the record of the process that it
+// tells of; when that is gone from the process table, everything in an old directory is ENOENT or ESRCH, even if the number
+// is in use again.
 #include "kernel/fs/procfs/nodes.hpp"
 #include "kernel/fs/procfs/procfs.hpp"
 #include "kernel/fs/vfs/path.hpp"
@@ -11,118 +13,132 @@ namespace hd::fs::proc {
 namespace {
 
 constexpr u64 kRootNumber = 1;
-constexpr u64 kFirstProcess =
-    256;  // positions in the root directory: the table first, then a process at 256 + pid (Linux)
+constexpr u64 kFirstNumber = 256;  // positions in a directory: the table first, then number N at 256 + N (Linux)
 
-// A number that no other node has, and the same each time: where the node is. Processes' numbers are larger.
-u64 number_of(const Node& node) { return reinterpret_cast<u64>(&node) & 0xffff'ffff; }
+// A number that no other node has, and the same each time: whose it is, and where the table's line is or the descriptor.
+u64 inode_number(i32 id, bool of_thread, const Node& node, int fd) {
+    const u64 place = fd >= 0 ? static_cast<u64>(fd) + 1 : reinterpret_cast<u64>(&node) & 0x7fff'ffff;
+    return u64{static_cast<u32>(id)} << 32 | u64{of_thread} << 31 | place;
+}
+u64 inode_number(const Subject& subject, const Node& node, int fd = -1) {
+    return inode_number(subject.id(), subject.thread != nullptr, node, fd);
+}
 
-class NodeFile final : public GeneratedInode {
+class ProcFile final : public GeneratedInode {
 public:
-    NodeFile(FileSystem& owner, const Node& node) : GeneratedInode(owner, node.mode, number_of(node)), node_(node) {}
-    Result<> generate(TextSink& sink) override { return node_.generate(sink), Result<>{}; }
+    ProcFile(FileSystem& owner, const Node& node, const Subject& subject)
+        : GeneratedInode(owner, node.mode, inode_number(subject, node)), node_(node), subject_(subject) {}
+
+    Result<> generate(TextSink& sink) override {
+        if (!subject_.exists()) return fail(Errno::kESRCH);
+        return node_.text(sink, subject_);
+    }
     Result<> store(std::string_view text) override {
-        return node_.store != nullptr ? node_.store(text) : fail(Errno::kEIO);  // root may open all files for writing
+        // Root may open all files for writing.
+        if (node_.store == nullptr) return fail(subject_.process ? Errno::kEINVAL : Errno::kEIO);
+        return node_.store(text, subject_);
     }
 
 private:
     const Node& node_;
+    const Subject subject_;
 };
 
-class NodeLink final : public Inode {
+// A link to an object, not to a path, needs no search permission along a path when it is followed, and finds deleted files.
+class ProcLink final : public Inode {
 public:
-    NodeLink(FileSystem& owner, const Node& node)
-        : Inode(owner, InodeKind::Symlink, 0777, number_of(node)), node_(node) {}
+    ProcLink(FileSystem& owner, const Node& node, const Subject& subject, int fd)
+        : Inode(owner, InodeKind::Symlink, node.mode, inode_number(subject, node, fd)),
+          node_(node),
+          subject_(subject),
+          fd_(fd) {}
+
+    Result<DentryRef> follow_magic() override {
+        if (node_.target == nullptr) return DentryRef{};
+        const task::Resources resources = resources_of(*subject_.process);
+        TRY(check_inspect(resources));
+        return node_.target(resources, fd_);
+    }
     Result<usize> read_link(std::span<char> buffer) override {
-        BufferSink sink(buffer);
-        node_.generate(sink);
-        return sink.view().size();
+        const DentryRef dentry = TRY(follow_magic());
+        if (!dentry) {
+            BufferSink sink(buffer);
+            TRY(node_.text(sink, subject_));
+            return sink.view().size();
+        }
+        std::unique_ptr<char[]> space(new (std::nothrow) char[abi::kPATH_MAX]);
+        if (!space) return fail(Errno::kENOMEM);
+        const DentryRef root = task::current_process().fs->root();
+        const std::string_view path = TRY(path_of(*dentry, *root, {space.get(), abi::kPATH_MAX}));
+        return path.copy(buffer.data(), buffer.size());
     }
 
 private:
     const Node& node_;
+    const Subject subject_;
+    const int fd_;
 };
 
-class NodeDirectory : public Inode {
+class ProcDirectory final : public Inode {
 public:
-    NodeDirectory(FileSystem& owner, u64 number_in, std::span<const Node> nodes)
-        : Inode(owner, InodeKind::Directory, 0555, number_in), nodes_(nodes) {
+    ProcDirectory(FileSystem& owner, const Node& node, const Subject& subject, u64 number_in)
+        : Inode(owner, InodeKind::Directory, node.mode, number_in), node_(node), subject_(subject) {
         links = 2;
     }
 
     Result<InodeRef> lookup(std::string_view name) override {
-        for (const Node& node : nodes_)
-            if (name == node.name) return make(node);
+        if (!subject_.exists()) return fail(Errno::kENOENT);
+        std::string_view digits = name;
+        const auto value = take_number(digits);
+        const bool is_number = value && digits.empty() && *value <= INT32_MAX && (name.front() != '0' || name == "0");
+        if (is_number && node_.numbers != nullptr)
+            return node_.numbers->make(file_system, subject_, static_cast<int>(*value));
+        for (const Node& child : node_.children)
+            if (name == child.name) return make_inode(file_system, child, subject_);
         return fail(Errno::kENOENT);
     }
+
     Result<InodeRef> create(std::string_view, const NewNode&, const Credentials&) override {
         return fail(Errno::kENOENT);  // as Linux's /proc has it
     }
-    Result<> read_directory(u64 position, DirentSink& sink) override { return read_nodes(position, sink), Result<>{}; }
-    bool cacheable() const override { return false; }
-
-protected:
-    // False: the sink is full.
-    bool read_nodes(u64 position, DirentSink& sink) {
-        for (u64 i = position - 2; i < nodes_.size(); ++i)
-            if (!sink.entry(nodes_[i].name, number_of(nodes_[i]), nodes_[i].kind, i + 3)) return false;
-        return true;
-    }
-
-private:
-    Result<InodeRef> make(const Node& node) {
-        switch (node.kind) {
-        case InodeKind::Directory: return mm::make_ref<NodeDirectory>(file_system, number_of(node), node.children);
-        case InodeKind::Symlink: return mm::make_ref<NodeLink>(file_system, node);
-        default: return mm::make_ref<NodeFile>(file_system, node);
-        }
-    }
-
-    const std::span<const Node> nodes_;
-};
-
-class RootDirectory final : public NodeDirectory {
-public:
-    explicit RootDirectory(FileSystem& owner) : NodeDirectory(owner, kRootNumber, root_nodes()) {}
-
-    Result<InodeRef> lookup(std::string_view name) override {
-        std::string_view digits = name;
-        const auto pid = take_number(digits);
-        if (!pid || !digits.empty() || name.front() == '0' || *pid >= task::PidTable::kLimit)
-            return NodeDirectory::lookup(name);
-        // A thread's number works as well, though only processes are listed (proc(5)).
-        Subject subject{task::find_process(Pid{static_cast<i32>(*pid)}), nullptr};
-        if (!subject.process)
-            if (const auto thread = task::find_thread(Pid{static_cast<i32>(*pid)}))
-                subject.process = RefPtr<task::Process>(&thread->process());
-        if (!subject.process) return fail(Errno::kENOENT);
-        return make_process_directory(file_system, std::move(subject));
-    }
 
     Result<> read_directory(u64 position, DirentSink& sink) override {
-        if (position < kFirstProcess) {
-            if (!read_nodes(position, sink)) return {};
-            position = kFirstProcess;
+        if (!subject_.exists()) return fail(Errno::kENOENT);
+        for (u64 i = position - 2; i < node_.children.size(); ++i) {
+            const Node& child = node_.children[i];
+            if (!sink.entry(child.name, inode_number(subject_, child), child.kind, i + 3)) return {};
         }
-        // lseek(2) takes any position: behind the last number there is nobody.
-        while (position - kFirstProcess < task::PidTable::kLimit) {
-            const auto process = task::next_process(Pid{static_cast<i32>(position - kFirstProcess)});
-            if (!process) return {};
-            const u64 pid = static_cast<u64>(process->pid());
-            char digits[16];
-            BufferSink name(digits);
-            format_to(name, "{}", pid);
-            position = kFirstProcess + pid + 1;
-            if (!sink.entry(name.view(), pid << 32, InodeKind::Directory, position)) break;
-        }
+        if (node_.numbers != nullptr) read_numbers(std::max(position, kFirstNumber), sink);
         return {};
     }
+
+    bool cacheable() const override { return false; }
+
+private:
+    void read_numbers(u64 position, DirentSink& sink) {
+        const Node& each = node_.numbers->node;
+        const bool of_threads = subject_.process != nullptr;
+        while (position - kFirstNumber <= INT32_MAX) {  // lseek(2) takes any position
+            const int entry = node_.numbers->next(subject_, static_cast<int>(position - kFirstNumber));
+            if (entry < 0) return;
+            const u64 at = each.kind == InodeKind::Directory ? inode_number(entry, of_threads, each, -1)
+                                                             : inode_number(subject_, each, entry);
+            char digits[16];
+            BufferSink name(digits);
+            format_to(name, "{}", entry);
+            position = kFirstNumber + static_cast<u64>(entry) + 1;
+            if (!sink.entry(name.view(), at, each.kind, position)) return;
+        }
+    }
+
+    const Node& node_;
+    const Subject subject_;
 };
 
 class ProcSystem final : public FileSystem {
 public:
     ProcSystem() : FileSystem("proc") {}
-    Result<InodeRef> root() override { return mm::make_ref<RootDirectory>(*this); }
+    Result<InodeRef> root() override { return mm::make_ref<ProcDirectory>(*this, kRoot, Subject{}, kRootNumber); }
     void fill_statfs(abi::Statfs& statfs) const override { statfs.f_type = abi::kPROC_SUPER_MAGIC; }
 };
 
@@ -130,7 +146,26 @@ Result<RefPtr<FileSystem>> make(std::string_view) {
     return mm::make_ref<ProcSystem>();  // hidepid= and gid= hide things from users: there is nobody to hide from
 }
 
+Result<InodeRef> new_inode(FileSystem& file_system, const Node& node, const Subject& subject, int fd) {
+    switch (node.kind) {
+    case InodeKind::Directory:
+        return mm::make_ref<ProcDirectory>(file_system, node, subject, inode_number(subject, node));
+    case InodeKind::Symlink: return mm::make_ref<ProcLink>(file_system, node, subject, fd);
+    default: return mm::make_ref<ProcFile>(file_system, node, subject);
+    }
+}
+
 }  // namespace
+
+Result<InodeRef> make_inode(FileSystem& file_system, const Node& node, const Subject& subject, int fd) {
+    InodeRef inode = TRY(new_inode(file_system, node, subject, fd));
+    if (subject.process) {  // busybox and procps show whom the inodes belong to as the process's owner
+        const Credentials whose = resources_of(*subject.process).credentials;
+        inode->uid = whose.euid;
+        inode->gid = whose.egid;
+    }
+    return inode;
+}
 
 }  // namespace hd::fs::proc
 
