@@ -44,8 +44,26 @@ Result<mm::MemoryIdentity> identify(u64 address, FutexScope scope) {
     return space.identify(VirtAddr{address});
 }
 
+u32 wake(const mm::MemoryIdentity& where, u32 most, u32 bits) {
+    Bucket& bucket = bucket_of(where);
+    u32 woken = 0;
+    core::LockGuard guard(bucket.lock);
+    for (auto it = bucket.waiters.begin(); it != bucket.waiters.end() && woken < most;) {
+        Waiter& waiter = *it;
+        if (!(waiter.where == where) || (waiter.bits & bits) == 0) {
+            ++it;
+            continue;
+        }
+        it = bucket.waiters.erase(it);
+        waiter.woken.store(true, std::memory_order_release);
+        waiter.sleeper.wake_one();
+        ++woken;
+    }
+    return woken;
+}
+
 void wake_at_thread_exit(u64 address) {
-    (void)futex_wake(address, FutexScope::Shared, 1, abi::kFUTEX_BITSET_MATCH_ANY);
+    if (const auto where = identify(address, FutexScope::Shared)) wake(*where, 1, abi::kFUTEX_BITSET_MATCH_ANY);
 }
 
 }  // namespace
@@ -63,7 +81,7 @@ Result<> futex_wait(u64 address, FutexScope scope, u32 expected, u32 bits, Nanos
     const Result<u32> seen = mm::load_user_word(address);
     auto result = sync::WaitResult::Ready;
     if (seen && *seen == expected)
-        // acquire: pairs with the release in futex_wake(); what the waker did before is seen by the program as well.
+        // acquire: pairs with the release in wake(); what the waker did before is seen by the program as well.
         result = self.sleeper.wait_interruptible(
             "futex", [&] { return self.woken.load(std::memory_order_acquire); }, deadline);
 
@@ -78,22 +96,7 @@ Result<> futex_wait(u64 address, FutexScope scope, u32 expected, u32 bits, Nanos
 
 Result<u32> futex_wake(u64 address, FutexScope scope, u32 most, u32 bits) {
     if (bits == 0) return fail(Errno::kEINVAL);
-    const mm::MemoryIdentity where = TRY(identify(address, scope));
-    Bucket& bucket = bucket_of(where);
-    u32 woken = 0;
-    core::LockGuard guard(bucket.lock);
-    for (auto it = bucket.waiters.begin(); it != bucket.waiters.end() && woken < most;) {
-        Waiter& waiter = *it;
-        if (!(waiter.where == where) || (waiter.bits & bits) == 0) {
-            ++it;
-            continue;
-        }
-        it = bucket.waiters.erase(it);
-        waiter.woken.store(true, std::memory_order_release);
-        waiter.sleeper.wake_one();
-        ++woken;
-    }
-    return woken;
+    return wake(TRY(identify(address, scope)), most, bits);
 }
 
 void init_futexes() {

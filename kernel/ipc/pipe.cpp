@@ -4,6 +4,7 @@
 #include "kernel/fs/vfs/file_system.hpp"
 #include "kernel/lib/late.hpp"
 #include "kernel/mm/slab/slab.hpp"
+#include "kernel/task/signal/signal.hpp"
 
 namespace hd::ipc {
 
@@ -196,9 +197,7 @@ Result<u64> PipeInode::read(IoBuffer& buffer, bool nonblocking) {
         poll_queue_.wake_all(WakeHint::Sync);
     }
     if (more) read_queue_.wake_one();
-    const u64 moved = buffer.done() - start;
-    if (!result && moved == 0) return fail(result.error());
-    return moved;
+    return buffer.moved_since(start, result);
 }
 
 // Writers wait for room for kAtomicSize bytes, even if they have more to write, and readers wake them only then: otherwise
@@ -226,11 +225,11 @@ Result<u64> PipeInode::write(IoBuffer& buffer, bool nonblocking) {
         }
         more_room = room() >= kAtomicSize;
     }
-    const u64 moved = buffer.done() - start;
-    if (moved != 0) wake_readers();
+    if (buffer.done() != start) wake_readers();
     if (more_room) write_queue_.wake_one();
-    if (!result && moved == 0) return fail(result.error());
-    return moved;
+    // Also if something was written before the last reader left (Linux: pipe_write()).
+    if (!result && result.error() == Errno::kEPIPE) task::signal_self(abi::kSIGPIPE);
+    return buffer.moved_since(start, result);
 }
 
 u64 PipeInode::bytes_waiting() {
@@ -243,12 +242,12 @@ u32 PipeInode::poll(fs::PollTable* table, bool reader, bool writer, u64 known_op
     sync::MutexGuard guard(lock);
     u32 ready = 0;
     if (reader) {
-        if (used() != 0) ready |= fs::kPOLLIN;
-        if (writers_ == 0 && writer_opens_ != known_opens) ready |= fs::kPOLLHUP;
+        if (used() != 0) ready |= abi::kPOLLIN;
+        if (writers_ == 0 && writer_opens_ != known_opens) ready |= abi::kPOLLHUP;
     }
     if (writer) {
-        if (room() >= kAtomicSize) ready |= fs::kPOLLOUT;
-        if (readers_ == 0) ready |= fs::kPOLLERR;
+        if (room() >= kAtomicSize) ready |= abi::kPOLLOUT;
+        if (readers_ == 0) ready |= abi::kPOLLERR;
     }
     return ready;
 }

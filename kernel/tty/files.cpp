@@ -49,8 +49,8 @@ public:
             table->add(terminal_.writers());
         }
         const u32 ready =
-            (terminal_.may_read(access()) ? fs::kPOLLIN : 0) | (terminal_.may_write(access()) ? fs::kPOLLOUT : 0);
-        return terminal_.hung_up(access()) ? ready | fs::kPOLLERR | fs::kPOLLHUP : ready;
+            (terminal_.may_read(access()) ? abi::kPOLLIN : 0) | (terminal_.may_write(access()) ? abi::kPOLLOUT : 0);
+        return terminal_.hung_up(access()) ? ready | abi::kPOLLERR | abi::kPOLLHUP : ready;
     }
 
 private:

@@ -326,6 +326,23 @@ TEST_CASE("SIGPIPE and EPIPE") {
     CHECK(g_count == 1);
 }
 
+TEST_CASE("a write that loses its reader on the way says how far it came, and SIGPIPE comes") {
+    Pipe pipe;
+    const Handler handler(SIGPIPE, count);
+    const pid_t reader = start_child([&] {
+        char bytes[8192];
+        sleep_ms(50);
+        return read(pipe.reader(), bytes, sizeof bytes) > 0 ? 0 : 1;
+    });
+    pipe.close_reader();
+    const std::vector<char> bytes(1'000'000, 'x');
+    const ssize_t written = write(pipe.writer(), bytes.data(), bytes.size());
+    CHECK(written >= 65536);
+    CHECK(written < static_cast<ssize_t>(bytes.size()));
+    CHECK(g_count == 1);
+    CHECK(wait_status(reader) == 0);
+}
+
 TEST_CASE("interval timers and alarm") {
     const Handler handler(SIGALRM, count);
     const itimerval every{{0, 20'000}, {0, 20'000}};

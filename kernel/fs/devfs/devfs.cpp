@@ -43,12 +43,9 @@ private:
             u8 bytes[256];
             const usize count = std::min(sizeof bytes, buffer.remaining());
             arch::hardware_random(bytes, count);
-            if (const auto put = buffer.put({bytes, count}); !put && buffer.done() == start)
-                return fail(put.error());
-            else if (!put)
-                break;
+            if (const auto put = buffer.put({bytes, count}); !put) return buffer.moved_since(start, put);
         }
-        return buffer.done() - start;
+        return buffer.moved_since(start);
     }
 };
 

@@ -66,9 +66,7 @@ public:
             if (text_.incomplete()) return fail(Errno::kENOMEM);
             generated_ = true;
         }
-        const auto copied = text_.copy(buffer, offset);
-        if (!copied && buffer.done() == start) return fail(copied.error());
-        return buffer.done() - start;
+        return buffer.moved_since(start, text_.copy(buffer, offset));
     }
 
     Result<u64> write_at(IoBuffer& buffer, u64, bool) override {

@@ -5,19 +5,12 @@
 
 #include <cstring>
 
-
 namespace hd::fs {
 
 namespace {
 
 // What decides about a path's meaning only while it is opened is no status of the file.
 constexpr u32 kOpenOnly = abi::kO_CREAT | abi::kO_EXCL | abi::kO_NOCTTY | abi::kO_TRUNC | abi::kO_CLOEXEC;
-
-// read(2) and write(2) report an error only if nothing was moved before it.
-Result<u64> moved_or(u64 moved, Errno error) {
-    if (moved != 0) return moved;
-    return fail(error);
-}
 
 // Records of getdents64(2), put straight into the caller's buffer.
 class RecordSink final : public DirentSink {
@@ -59,26 +52,31 @@ File::~File() {
     if (counted_as_writer) inode->end_use(FileUse::Written);
 }
 
-Result<u64> File::read_at(IoBuffer& buffer, u64 offset) {
-    if (inode->is_directory()) return fail(Errno::kEISDIR);
+Result<u64> read_pages(Inode& inode, IoBuffer& buffer, u64 offset) {
     const u64 start = buffer.done();
-    const u64 size = inode->size();
+    const u64 size = inode.size();
     if (offset >= size) return 0;
-    for (u64 left = std::min(buffer.remaining(), size - offset); left != 0;) {
+    Result<> result;
+    for (u64 left = std::min(buffer.remaining(), size - offset); left != 0 && result;) {
         const u64 in_page = offset % mm::kPageSize;
         const u64 count = std::min({left, mm::kPageSize - in_page, buffer.contiguous()});
-        const auto frame = inode->page(offset / mm::kPageSize, mm::PageUse::Read);
-        if (!frame) {
-            if (frame.error() == Errno::kENXIO) break;  // truncated meanwhile
-            return moved_or(buffer.done() - start, frame.error());
-        }
-        const auto put = *frame ? buffer.put({bytes_of(**frame) + in_page, count}) : buffer.put_zeros(count);
-        if (!put) return moved_or(buffer.done() - start, put.error());
+        const auto frame = inode.page(offset / mm::kPageSize, mm::PageUse::Read);
+        if (!frame && frame.error() == Errno::kENXIO) break;  // truncated meanwhile
+        if (!frame)
+            result = fail(frame.error());
+        else
+            result = *frame ? buffer.put({bytes_of(**frame) + in_page, count}) : buffer.put_zeros(count);
         offset += count;
         left -= count;
     }
-    if ((status_flags() & abi::kO_NOATIME) == 0) inode->note_access();
-    return buffer.done() - start;
+    return buffer.moved_since(start, result);
+}
+
+Result<u64> File::read_at(IoBuffer& buffer, u64 offset) {
+    if (inode->is_directory()) return fail(Errno::kEISDIR);
+    const u64 count = TRY(read_pages(*inode, buffer, offset));
+    if (count != 0 && (status_flags() & abi::kO_NOATIME) == 0) inode->note_access();
+    return count;
 }
 
 Result<u64> File::write_at(IoBuffer& buffer, u64 offset, bool append) {
@@ -108,9 +106,8 @@ Result<u64> File::write_at(IoBuffer& buffer, u64 offset, bool append) {
             std::memset(to + keep, 0, count - keep);
         }
     }
-    const u64 moved = buffer.done() - start;
-    if (moved != 0) inode->touch_modified();
-    return result ? Result<u64>(moved) : moved_or(moved, result.error());
+    if (buffer.done() != start) inode->touch_modified();
+    return buffer.moved_since(start, result);
 }
 
 Result<u64> seek_target(u64 position, u64 size, i64 offset, int whence) {
@@ -141,7 +138,7 @@ Result<u64> File::seek(i64 offset, int whence) {
 Result<u64> File::ioctl(u32, u64) { return fail(Errno::kENOTTY); }
 
 u32 File::poll(PollTable*) {
-    return kPOLLIN | kPOLLOUT;  // poll(2): regular files are always ready
+    return abi::kPOLLIN | abi::kPOLLOUT;  // poll(2): regular files are always ready
 }
 
 Result<mm::PageSource*> File::map_source() {

@@ -5,15 +5,13 @@
 // Locking: `position_lock` (sleeping, rank FilePosition) around read, write and seek that use the shared offset.
 #pragma once
 #include "kernel/abi/fcntl.hpp"
+#include "kernel/abi/poll.hpp"
 #include "kernel/fs/vfs/dentry.hpp"
 #include "kernel/fs/vfs/io_buffer.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"
 #include "kernel/sync/wait_queue.hpp"
 
 namespace hd::fs {
-
-// poll(2)'s bits.
-inline constexpr u32 kPOLLIN = 1, kPOLLPRI = 2, kPOLLOUT = 4, kPOLLERR = 8, kPOLLHUP = 16, kPOLLNVAL = 32;
 
 // How poll, select and (later) epoll learn that a file may have become ready: the file adds its wait queues.
 class PollTable {
@@ -53,7 +51,7 @@ public:
     virtual bool seekable() const { return true; }                            // false: ESPIPE, and offset is not used
     virtual Result<u64> seek(i64 offset, int whence);
     virtual Result<u64> ioctl(u32 request, u64 argument);  // ENOTTY
-    // What is possible now; registers with `table` if it is not null.
+    // What is possible now, in poll(2)'s bits; registers with `table` if it is not null.
     virtual u32 poll(PollTable* table);
     // What mmap(2) maps: this file; nullptr for anonymous memory (/dev/zero). ENODEV.
     virtual Result<mm::PageSource*> map_source();
@@ -63,6 +61,9 @@ public:
     Result<u64> write(IoBuffer& buffer);
     Result<u64> read_entries(IoBuffer& buffer);
 };
+
+// The inode's bytes from `offset` on: fewer than asked at its end. ENODEV: it has no pages, like a device.
+Result<u64> read_pages(Inode& inode, IoBuffer& buffer, u64 offset);
 
 // For files whose contents are made when they are read: the errors of lseek(2) over `position`, for an end at `size`.
 Result<u64> seek_target(u64 position, u64 size, i64 offset, int whence);

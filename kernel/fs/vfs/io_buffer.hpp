@@ -40,10 +40,11 @@ public:
         return {};
     }
     Result<> put_zeros(u64 count);
-    // Writes at most what remains; the generators of short texts use it.
-    Result<> put_some(std::span<const u8> bytes) { return put(bytes.first(std::min(bytes.size(), remaining()))); }
-    // Read no more than `count` from now on.
-    void limit(u64 count) { size_ = done_ + std::min(count, remaining()); }
+    // What read(2) and write(2) answer, from done() == `start` on: an error only if nothing was moved before it.
+    Result<u64> moved_since(u64 start, const Result<>& result = {}) const {
+        if (!result && done_ == start) return fail(result.error());
+        return done_ - start;
+    }
 
 private:
     IoBuffer(u64 address, u64 piece, u64 size, std::span<const abi::IoVec> rest, bool is_user)

@@ -33,21 +33,10 @@ struct Executable {
 
 // ---- from a path to a new address space
 
-// The file's bytes from `offset` on; fewer than asked at its end. EACCES: it has no pages, like a device.
+// The file's bytes from `offset` on; fewer than asked at its end.
 Result<usize> read_file(fs::Inode& inode, u64 offset, std::span<u8> to) {
-    if (offset >= inode.size()) return 0;
-    to = to.first(std::min<u64>(to.size(), inode.size() - offset));
-    for (usize done = 0; done < to.size();) {
-        const u64 at = offset + done, in_page = at % mm::kPageSize;
-        const usize part = std::min(to.size() - done, mm::kPageSize - in_page);
-        const mm::FrameRef frame = TRY(inode.page(at / mm::kPageSize, mm::PageUse::Read));
-        if (frame)
-            std::memcpy(to.data() + done, mm::bytes_of(*frame) + in_page, part);
-        else
-            std::memset(to.data() + done, 0, part);
-        done += part;
-    }
-    return to.size();
+    fs::IoBuffer buffer = fs::IoBuffer::kernel(to.data(), to.size());
+    return fs::read_pages(inode, buffer, offset);
 }
 
 Result<fs::DentryRef> find_file(const fs::WalkStart& start, std::string_view path) {

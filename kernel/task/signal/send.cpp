@@ -148,6 +148,8 @@ void signal_group(Group& group, const abi::SigInfo& info) {
     for (Process& member : group.members) (void)send_signal(member, info);
 }
 
+void signal_self(int signo) { (void)send_signal(current_thread(), user_signal(signo)); }  // is not queued: no EAGAIN
+
 void force_signal(int signo, int code, u64 address) {
     abi::SigInfo info = kernel_signal(signo, code);
     info.fault.address = address;

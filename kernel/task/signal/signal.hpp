@@ -23,6 +23,7 @@ abi::SigInfo kernel_signal(int signo, int code = abi::kSI_KERNEL);
 // (code < 0) real-time signal finds no memory or the limit reached. Any context but NMI; no lock of rank Signal or above held.
 Result<> send_signal(Process& process, const abi::SigInfo& info);
 Result<> send_signal(Thread& thread, const abi::SigInfo& info);
+void signal_self(int signo);  // user_signal() to the current thread
 // To each member. Takes g_tree_lock: task context or preemption off.
 void signal_group(Group& group, const abi::SigInfo& info);
 inline void signal_group(Group& group, int signo) { signal_group(group, kernel_signal(signo)); }

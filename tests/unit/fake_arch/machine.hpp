@@ -68,5 +68,7 @@ PhysAddr page_table_of(CpuId cpu);
 
 // From where a file's pages were last taken out of all mappings, for it had become shorter (task.cpp).
 extern u64 g_unmapped_from;
+extern std::atomic<u32> g_signals_to_self;
+extern std::atomic<u64> g_news_left;  // how often new (std::nothrow) still succeeds
 
 }  // namespace hd::fake
