@@ -8,7 +8,6 @@
 #include "kernel/ipc/pipe.hpp"
 #include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
-#include "kernel/task/signal/signal.hpp"
 
 namespace hd::syscall {
 
@@ -47,11 +46,9 @@ fs::IoBuffer user_buffer(Buffer buffer, Size count) {
     return fs::IoBuffer::user(buffer.address, std::min(count, kMaxTransfer));
 }
 
-// A pipe or socket without a reader: the writer also gets SIGPIPE (write(2)). A file that another than root writes to loses its
-// set-id bits, so that nobody puts code of their own behind them (Linux: file_remove_privs()).
+// A file that another than root writes to loses its set-id bits, so that nobody puts code of their own behind them (Linux:
+// file_remove_privs()).
 Result<u64> after_write(const fs::File& file, Result<u64> result) {
-    if (!result && result.error() == Errno::kEPIPE)
-        (void)task::send_signal(task::current_thread(), task::user_signal(abi::kSIGPIPE));
     if (result && (file.inode->mode & (abi::kS_ISUID | abi::kS_ISGID)) != 0) [[unlikely]]
         fs::drop_set_id(*file.inode, process().credentials);
     return result;
@@ -170,10 +167,18 @@ Result<u64> sys_sendfile(Fd out, Fd in, InOut<i64> offset, Size count) {
 Result<u64> sys_openat(DirFd directory, Path path, Flags flags, Mode mode) {
     PathArgument buffer;
     const std::string_view name = TRY(buffer.load(path));
-    if ((flags & abi::kO_TMPFILE) == abi::kO_TMPFILE) return fail(Errno::kEOPNOTSUPP);  // as file systems without it
     const u32 permissions = mode & 07777 & ~process().fs->umask();
-    fs::FileRef file = TRY(fs::open(TRY(walk_start(directory, name)), name, flags | abi::kO_LARGEFILE, permissions));
-    return install(std::move(file), (flags & abi::kO_CLOEXEC) != 0);
+    const fs::WalkStart start = TRY(walk_start(directory, name));
+    // The descriptor comes first: who gets none must not have made or truncated a file.
+    fs::FdTable& table = *process().files;
+    const int fd = TRY(table.reserve((flags & abi::kO_CLOEXEC) != 0, 0, descriptor_limit()));
+    auto file = fs::open(start, name, flags, permissions);
+    if (!file) {
+        table.give_back(fd);
+        return fail(file.error());
+    }
+    table.fill(fd, std::move(*file));
+    return number(fd);
 }
 
 Result<u64> sys_close(Fd fd) {
@@ -197,22 +202,27 @@ Result<u64> sys_pipe2(Out<i32> fds, Flags flags) {
     if ((flags & ~(abi::kO_CLOEXEC | abi::kO_NONBLOCK)) != 0) return fail(Errno::kEINVAL);
     ipc::PipeEnds ends = TRY(ipc::make_pipe(flags & abi::kO_NONBLOCK, process().credentials));
     const bool cloexec = (flags & abi::kO_CLOEXEC) != 0;
-    const u64 reader = TRY(install(std::move(ends.reader), cloexec));
-    const auto writer = install(std::move(ends.writer), cloexec);
-    const auto give_back = [&](u64 fd) { (void)process().files->close(static_cast<int>(fd)); };
-    if (!writer) return give_back(reader), writer;
-    const i32 pair[2] = {static_cast<i32>(reader), static_cast<i32>(*writer)};
-    if (const auto stored = mm::copy_to_user(fds.address(), pair, sizeof(pair)); !stored) {
-        give_back(reader);
-        give_back(*writer);
+    fs::FdTable& table = *process().files;
+    i32 pair[2] = {TRY(table.reserve(cloexec, 0, descriptor_limit())), -1};
+    const auto writer = table.reserve(cloexec, 0, descriptor_limit());
+    if (writer) pair[1] = *writer;
+    const Result<> stored = writer ? mm::copy_to_user(fds.address(), pair, sizeof pair) : fail(writer.error());
+    if (!stored) {
+        table.give_back(pair[0]);
+        if (writer) table.give_back(pair[1]);
         return fail(stored.error());
     }
+    table.fill(pair[0], std::move(ends.reader));
+    table.fill(pair[1], std::move(ends.writer));
     return 0;
 }
 
 // ---- descriptors
 
-Result<u64> sys_dup(Fd fd) { return install(TRY(process().files->get_any(fd)), false); }
+Result<u64> sys_dup(Fd fd) {
+    fs::FdTable& table = *process().files;
+    return number(TRY(table.install(TRY(table.get_any(fd)), false, 0, descriptor_limit())));
+}
 
 Result<u64> sys_dup3(Fd old_fd, Fd new_fd, Flags flags) {
     if ((flags & ~abi::kO_CLOEXEC) != 0 || old_fd == new_fd) return fail(Errno::kEINVAL);

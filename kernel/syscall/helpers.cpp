@@ -20,10 +20,6 @@ Result<std::string_view> PathArgument::load(Path path) {
     return text;
 }
 
-Result<u64> install(fs::FileRef file, bool close_on_exec) {
-    return number(TRY(process().files->install(std::move(file), close_on_exec, 0, descriptor_limit())));
-}
-
 fs::WalkStart walk_start() {
     const task::FsContext& context = *process().fs;
     return {context.root(), context.working_directory(), &process().credentials};

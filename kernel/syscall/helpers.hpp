@@ -22,8 +22,6 @@ inline Result<fs::FileRef> file_of(Fd fd) { return process().files->get(fd); }
 inline u32 descriptor_limit() {
     return static_cast<u32>(std::min<u64>(process().limit(abi::kRLIMIT_NOFILE), fs::FdTable::kHardLimit));
 }
-// Gives the file the lowest free descriptor.
-Result<u64> install(fs::FileRef file, bool close_on_exec);
 
 // Where a path of the current process starts: at its working directory, or at a descriptor (AT_FDCWD is allowed; EBADF, ENOTDIR unless
 // the path is absolute).

@@ -508,6 +508,23 @@ TEST_CASE("poll waits for as many files as may be open") {
     REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
+TEST_CASE("who gets no descriptor has neither made nor truncated a file") {
+    const Scratch scratch;
+    const int old_file = make_file("old", "contents");
+    CHECK(child_exit([&] {
+              const rlimit none{3, 3};
+              for (int fd = 3; fd < 1024; ++fd) close(fd);
+              if (setrlimit(RLIMIT_NOFILE, &none) != 0) return 1;
+              if (open("old", O_WRONLY | O_TRUNC) != -1 || errno != EMFILE) return 2;
+              if (open("new", O_WRONLY | O_CREAT, 0644) != -1 || errno != EMFILE) return 3;
+              int ends[2];
+              return pipe(ends) == -1 && errno == EMFILE ? 0 : 4;
+          }) == 0);
+    CHECK(content(old_file) == "contents");
+    CHECK(access("new", F_OK) == -1);
+    close(old_file);
+}
+
 TEST_CASE("vectors with a piece that is not there") {
     const Scratch scratch;
     char good[] = "0123456789", in[32] = "";

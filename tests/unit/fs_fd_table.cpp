@@ -96,6 +96,20 @@ TEST_CASE("a descriptor table is what a map of numbers would be", "[fs][fd]") {
         if (usable) REQUIRE(table->get(fd).value().get() == model[fd].file);
     }
     table->close_range(0, ~u32{0}, false);
+    // Taken, though not open: only fill() and give_back() change that.
+    const int taken = table->reserve(true, 0, 1024).value();
+    CHECK(table->reserve(false, 0, 1024).value() == taken + 1);
+    table->give_back(taken + 1);
+    CHECK(error_of(table->get_any(taken)) == 9);
+    CHECK(error_of(table->close(taken)) == 9);
+    CHECK(error_of(table->install_at(taken, files[0], false, 1024)) == 16);
+    table->close_range(0, ~u32{0}, false);
+    CHECK(table->next_open(0) == -1);
+    CHECK(table->copy().value()->reserve(false, 0, 1024).value() == taken);
+    table->fill(taken, files[1]);
+    CHECK(table->get(taken).value() == files[1]);
+    CHECK(table->cloexec(taken).value());
+    table->close_on_exec();
     CHECK(table->open_count() == 0);
     table = nullptr;
     for (const fs::FileRef& file : files) CHECK(file->reference_count() == 1);

@@ -3,51 +3,34 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+#include <memory>
+#include <utility>
 
 #include "kernel/mm/slab/slab.hpp"
 
 namespace hd::fs {
 
-namespace {
-
-constexpr u64 bit(u32 fd) { return u64{1} << fd % 64; }
-
-// The lowest number >= from whose bit is `wanted`, or `end`.
-u32 find_bit(const u64* bits, u32 from, u32 end, bool wanted) {
-    for (u32 word = from / 64; word * 64 < end; ++word) {
-        u64 candidates = wanted ? bits[word] : ~bits[word];
-        if (word == from / 64) candidates &= ~u64{0} << from % 64;
-        if (candidates != 0) return word * 64 + static_cast<u32>(std::countr_zero(candidates));
-    }
-    return end;
-}
-
-}  // namespace
-
 Result<RefPtr<FdTable>> FdTable::create() { return mm::make_ref<FdTable>(); }
 
 FdTable::~FdTable() {
-    for (u32 fd = find_bit(used_, 0, capacity_, true); fd < capacity_; fd = find_bit(used_, fd + 1, capacity_, true))
-        files_[fd]->unref();
-    if (files_ != inline_files_) mm::kfree(static_cast<void*>(files_));
+    for (u32 fd = 0; fd < end_; ++fd)
+        if (File* const file = file_of(words_[fd])) file->unref();
+    if (words_ != inline_words_) delete[] words_;
 }
 
-Result<RefPtr<FdTable>> FdTable::copy() {
-    RefPtr<FdTable> table = TRY(create());
+Result<RefPtr<FdTable>> FdTable::copy() NO_THREAD_SAFETY_ANALYSIS {
+    RefPtr<FdTable> table = TRY(create());  // nobody else knows it
     for (;;) {
         u32 needed;
         {
             core::LockGuard guard(lock_);
             needed = capacity_;
             if (table->capacity_ >= needed) {
-                for (u32 fd = find_bit(used_, 0, needed, true); fd < needed;
-                     fd = find_bit(used_, fd + 1, needed, true)) {
-                    files_[fd]->ref();
-                    table->files_[fd] = files_[fd];
+                for (u32 fd = next_open_locked(0); fd < end_; fd = next_open_locked(fd + 1)) {
+                    file_of(words_[fd])->ref();
+                    table->words_[fd] = words_[fd];
+                    table->end_ = fd + 1;
                 }
-                std::memcpy(table->used_, used_, needed / 8);
-                std::memcpy(table->cloexec_, cloexec_, needed / 8);
                 return table;
             }
         }
@@ -59,55 +42,72 @@ Result<RefPtr<FdTable>> FdTable::copy() {
 // all others take the lock. ENOMEM.
 Result<> FdTable::grow(u32 needed) {
     const u32 capacity = std::bit_ceil(needed);
-    const usize bitmap = capacity / 8;
-    u8* memory = static_cast<u8*>(mm::kmalloc(capacity * sizeof(File*) + 2 * bitmap));
-    if (memory == nullptr) return fail(Errno::kENOMEM);
-    std::memset(memory, 0, capacity * sizeof(File*) + 2 * bitmap);
-    File** files = reinterpret_cast<File**>(memory);
-    u64* used = reinterpret_cast<u64*>(memory + capacity * sizeof(File*));
-    u64* cloexec = used + bitmap / 8;
-
-    void* unneeded = memory;
-    {
-        core::LockGuard guard(lock_);
-        if (capacity > capacity_) {
-            std::copy_n(files_, capacity_, files);
-            std::memcpy(used, used_, capacity_ / 8);
-            std::memcpy(cloexec, cloexec_, capacity_ / 8);
-            unneeded = files_ == inline_files_ ? nullptr : static_cast<void*>(files_);
-            files_ = files;
-            used_ = used;
-            cloexec_ = cloexec;
-            capacity_ = capacity;
-        }
-    }
-    mm::kfree(unneeded);
+    std::unique_ptr<Word[]> words(new (std::nothrow) Word[capacity]());
+    if (!words) return fail(Errno::kENOMEM);
+    core::LockGuard guard(lock_);
+    if (capacity <= capacity_) return {};
+    std::copy_n(words_, capacity_, words.get());
+    Word* const old = std::exchange(words_, words.release());
+    if (old != inline_words_) words.reset(old);  // freed after the lock
+    capacity_ = capacity;
     return {};
 }
 
-Result<FileRef> FdTable::get_shared(int fd, u32 refused) {
+FdTable::Word* FdTable::open_word(int fd) {
+    return static_cast<u32>(fd) < capacity_ && file_of(words_[fd]) != nullptr ? &words_[fd] : nullptr;
+}
+
+// The lowest open descriptor >= fd, or end_ or more.
+u32 FdTable::next_open_locked(u32 fd) {
+    while (fd < end_ && file_of(words_[fd]) == nullptr) ++fd;
+    return fd;
+}
+
+FileRef FdTable::take_locked(u32 fd) {
+    lowest_free_ = std::min(lowest_free_, fd);
+    return FileRef(kAdoptRef, file_of(std::exchange(words_[fd], 0)));
+}
+
+Result<FileRef> FdTable::find_locking(int fd, u32 refused) {
     core::LockGuard guard(lock_);
-    File* file = static_cast<u32>(fd) < capacity_ ? files_[fd] : nullptr;
-    if (file == nullptr || (file->status_flags() & refused) != 0) return fail(Errno::kEBADF);
-    return FileRef(file);
+    return look(fd, refused);
+}
+
+Result<int> FdTable::reserve(bool close_on_exec, int from, u32 limit) {
+    limit = std::min(limit, kHardLimit);
+    const u32 first = static_cast<u32>(from);
+    for (;;) {
+        u32 fd;
+        {
+            core::LockGuard guard(lock_);
+            fd = std::max(first, lowest_free_);
+            while (fd < end_ && words_[fd] != 0) ++fd;
+            if (fd >= limit) return fail(Errno::kEMFILE);
+            if (fd < capacity_) {
+                if (first <= lowest_free_) lowest_free_ = fd + 1;
+                end_ = std::max(end_, fd + 1);
+                words_[fd] = kReserved | (close_on_exec ? kCloseOnExec : 0);
+                return static_cast<int>(fd);
+            }
+        }
+        TRY(grow(fd + 1));
+    }
+}
+
+void FdTable::fill(int fd, FileRef file) {
+    core::LockGuard guard(lock_);
+    words_[fd] = word_of(std::move(file), (words_[fd] & kCloseOnExec) != 0);
+}
+
+void FdTable::give_back(int fd) {
+    core::LockGuard guard(lock_);
+    (void)take_locked(static_cast<u32>(fd));  // it has no file
 }
 
 Result<int> FdTable::install(FileRef file, bool close_on_exec, int from, u32 limit) {
-    limit = std::min(limit, kHardLimit);
-    for (u32 first = static_cast<u32>(from);;) {
-        if (first >= limit) return fail(Errno::kEMFILE);
-        {
-            core::LockGuard guard(lock_);
-            const u32 fd = find_bit(used_, first, capacity_, false);
-            if (fd >= limit) return fail(Errno::kEMFILE);
-            if (fd < capacity_) {
-                put_locked(fd, file.release(), close_on_exec);
-                return static_cast<int>(fd);
-            }
-            first = std::max(first, fd);
-        }
-        TRY(grow(first + 1));
-    }
+    const int fd = TRY(reserve(close_on_exec, from, limit));
+    fill(fd, std::move(file));
+    return fd;
 }
 
 Result<> FdTable::install_at(int fd, FileRef file, bool close_on_exec, u32 limit) {
@@ -118,8 +118,10 @@ Result<> FdTable::install_at(int fd, FileRef file, bool close_on_exec, u32 limit
             FileRef replaced;  // given back after the lock: closing may sleep
             core::LockGuard guard(lock_);
             if (wanted < capacity_) {
+                if ((words_[fd] & kReserved) != 0) return fail(Errno::kEBUSY);
                 replaced = take_locked(wanted);
-                put_locked(wanted, file.release(), close_on_exec);
+                words_[fd] = word_of(std::move(file), close_on_exec);
+                end_ = std::max(end_, wanted + 1);
                 return {};
             }
         }
@@ -127,22 +129,10 @@ Result<> FdTable::install_at(int fd, FileRef file, bool close_on_exec, u32 limit
     }
 }
 
-void FdTable::put_locked(u32 fd, File* file, bool close_on_exec) {
-    files_[fd] = file;
-    used_[fd / 64] |= bit(fd);
-    if (close_on_exec) cloexec_[fd / 64] |= bit(fd);
-}
-
-FileRef FdTable::take_locked(u32 fd) {
-    used_[fd / 64] &= ~bit(fd);
-    cloexec_[fd / 64] &= ~bit(fd);
-    return FileRef(kAdoptRef, std::exchange(files_[fd], nullptr));
-}
-
 Result<> FdTable::close(int fd) {
     FileRef closed;
     core::LockGuard guard(lock_);
-    if (static_cast<u32>(fd) >= capacity_ || files_[fd] == nullptr) return fail(Errno::kEBADF);
+    if (open_word(fd) == nullptr) return fail(Errno::kEBADF);
     closed = take_locked(static_cast<u32>(fd));
     return {};
 }
@@ -151,10 +141,10 @@ void FdTable::close_range(u32 first, u32 last, bool only_set_cloexec) {
     for (u32 fd = first; fd <= last; ++fd) {
         FileRef closed;
         core::LockGuard guard(lock_);
-        fd = find_bit(used_, std::min(fd, capacity_), capacity_, true);
-        if (fd >= capacity_ || fd > last) return;
+        fd = next_open_locked(fd);
+        if (fd >= end_ || fd > last) return;
         if (only_set_cloexec)
-            cloexec_[fd / 64] |= bit(fd);
+            words_[fd] |= kCloseOnExec;
         else
             closed = take_locked(fd);
     }
@@ -164,36 +154,37 @@ void FdTable::close_on_exec() {
     for (u32 fd = 0;; ++fd) {
         FileRef closed;
         core::LockGuard guard(lock_);
-        fd = find_bit(cloexec_, std::min(fd, capacity_), capacity_, true);
-        if (fd >= capacity_) return;
-        closed = take_locked(fd);
+        fd = next_open_locked(fd);
+        if (fd >= end_) return;
+        if ((words_[fd] & kCloseOnExec) != 0) closed = take_locked(fd);
     }
 }
 
 Result<bool> FdTable::cloexec(int fd) {
     core::LockGuard guard(lock_);
-    if (static_cast<u32>(fd) >= capacity_ || files_[fd] == nullptr) return fail(Errno::kEBADF);
-    return (cloexec_[fd / 64] & bit(static_cast<u32>(fd))) != 0;
+    const Word* word = open_word(fd);
+    if (word == nullptr) return fail(Errno::kEBADF);
+    return (*word & kCloseOnExec) != 0;
 }
 
 Result<> FdTable::set_cloexec(int fd, bool on) {
     core::LockGuard guard(lock_);
-    if (static_cast<u32>(fd) >= capacity_ || files_[fd] == nullptr) return fail(Errno::kEBADF);
-    u64& word = cloexec_[fd / 64];
-    word = on ? word | bit(static_cast<u32>(fd)) : word & ~bit(static_cast<u32>(fd));
+    Word* word = open_word(fd);
+    if (word == nullptr) return fail(Errno::kEBADF);
+    *word = on ? *word | kCloseOnExec : *word & ~kCloseOnExec;
     return {};
 }
 
 int FdTable::next_open(int fd) {
     core::LockGuard guard(lock_);
-    const u32 next = find_bit(used_, std::min(static_cast<u32>(fd), capacity_), capacity_, true);
-    return next < capacity_ ? static_cast<int>(next) : -1;
+    const u32 next = next_open_locked(static_cast<u32>(fd));
+    return next < end_ ? static_cast<int>(next) : -1;
 }
 
 u32 FdTable::open_count() {
     core::LockGuard guard(lock_);
     u32 count = 0;
-    for (u32 word = 0; word < capacity_ / 64; ++word) count += static_cast<u32>(std::popcount(used_[word]));
+    for (u32 fd = next_open_locked(0); fd < end_; fd = next_open_locked(fd + 1)) ++count;
     return count;
 }
 
