@@ -6,35 +6,25 @@
 
 namespace {
 
-class Check final : public hd::fs::CpioVisitor {
-public:
-    explicit Check(std::span<const hd::u8> image) : image_(image) {}
-    std::expected<void, const char*> entry(const hd::fs::CpioEntry& entry) override {
-        check(entry.name.data(), entry.name.size());
-        check(entry.data.data(), entry.data.size());
-        if (entry.offset < last_) std::abort();
-        last_ = entry.offset;
-        if ((entry.mode & 0170000) == 0) return std::unexpected("no type");
-        return {};
-    }
-
-private:
-    void check(const void* begin, std::size_t size) const {
-        const auto* first = static_cast<const hd::u8*>(begin);
-        if (size != 0 &&
-            (first < image_.data() || size > image_.size() || first > image_.data() + image_.size() - size))
-            std::abort();
-    }
-    std::span<const hd::u8> image_;
-    hd::u64 last_ = 0;
-};
+void check(std::span<const hd::u8> image, const void* begin, std::size_t size) {
+    const auto* first = static_cast<const hd::u8*>(begin);
+    if (size != 0 && (first < image.data() || size > image.size() || first > image.data() + image.size() - size))
+        std::abort();
+}
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const hd::u8* data, std::size_t size);
 extern "C" int LLVMFuzzerTestOneInput(const hd::u8* data, std::size_t size) {
-    Check check({data, size});
-    const auto parsed = hd::fs::parse_cpio({data, size}, check);
-    if (!parsed && (parsed.error().offset > size || parsed.error().reason == nullptr)) std::abort();
-    return 0;
+    hd::fs::CpioReader reader({data, size});
+    hd::u64 last = 0;
+    for (hd::fs::CpioEntry entry;;) {
+        const auto more = reader.next(entry);
+        if (!more && (more.error().offset > size || more.error().reason == nullptr)) std::abort();
+        if (!more || !*more) return 0;
+        check({data, size}, entry.name.data(), entry.name.size());
+        check({data, size}, entry.data.data(), entry.data.size());
+        if (entry.offset < last) std::abort();
+        last = entry.offset;
+    }
 }

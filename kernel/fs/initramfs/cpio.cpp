@@ -73,6 +73,7 @@ std::expected<CpioEntry, CpioError> parse_entry(std::span<const u8> image, u64 o
                      .gid = fields[kGid],
                      .links = fields[kLinks],
                      .mtime = fields[kMtime],
+                     .archive = 0,
                      .device_major = fields[kMajor],
                      .device_minor = fields[kMinor],
                      .special_major = fields[kSpecialMajor],
@@ -82,28 +83,25 @@ std::expected<CpioEntry, CpioError> parse_entry(std::span<const u8> image, u64 o
 
 }  // namespace
 
-std::expected<void, CpioError> parse_cpio(std::span<const u8> image, CpioVisitor& visitor) {
-    bool in_archive = false, any = false;
-    for (u64 offset = 0; offset < image.size();) {
-        if (!in_archive && image[offset] == 0) {
-            ++offset;
-            continue;
+std::expected<bool, CpioError> CpioReader::next(CpioEntry& entry) {
+    for (;;) {
+        while (!in_archive_ && offset_ < image_.size() && image_[offset_] == 0) ++offset_;
+        if (offset_ == image_.size()) {
+            if (in_archive_) return corrupt(offset_, "the archive has no trailer, so its end is missing");
+            if (archives_ == 0) return corrupt(0, "it is empty");
+            return false;
         }
-        if (offset % 4 != 0) return corrupt(offset, "an archive does not begin at a multiple of 4");
+        if (offset_ % 4 != 0) return corrupt(offset_, "an archive does not begin at a multiple of 4");
         u64 end;
-        const auto entry = parse_entry(image, offset, end);
-        if (!entry) return std::unexpected(entry.error());
-        any = true;
-        in_archive = entry->name != kTrailer;
-        if (!in_archive)
-            visitor.end_of_archive();
-        else if (const auto visited = visitor.entry(*entry); !visited)
-            return corrupt(offset, visited.error());
-        offset = end;
+        const auto parsed = parse_entry(image_, offset_, end);
+        if (!parsed) return std::unexpected(parsed.error());
+        entry = *parsed;
+        entry.archive = archives_;
+        offset_ = end;
+        in_archive_ = entry.name != kTrailer;
+        if (in_archive_) return true;
+        ++archives_;
     }
-    if (in_archive) return corrupt(image.size(), "the archive has no trailer, so its end is missing");
-    if (!any) return corrupt(0, "it is empty");
-    return {};
 }
 
 }  // namespace hd::fs

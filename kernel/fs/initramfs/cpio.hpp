@@ -16,7 +16,9 @@ struct CpioEntry {
     u64 offset;  // of its header in the image
     std::string_view name;
     u32 inode, mode, uid, gid, links, mtime;
-    u32 device_major, device_minor;    // where the file was when it was packed: with `inode`, what makes hard links one
+    u32 archive;  // which of several
+    u32 device_major,
+        device_minor;  // where the file was when it was packed: in one archive, these and `inode` tell hard links
     u32 special_major, special_minor;  // of a device file
     std::span<const u8> data;          // contents, or a symbolic link's target
 };
@@ -26,16 +28,17 @@ struct CpioError {
     const char* reason;  // continues the sentence "corrupt at byte N: "
 };
 
-class CpioVisitor {
+class CpioReader {
 public:
-    // A reason stops the parser with this entry's offset.
-    virtual std::expected<void, const char*> entry(const CpioEntry& entry) = 0;
-    virtual void end_of_archive() {}  // inode numbers start anew
+    explicit CpioReader(std::span<const u8> image) : image_(image) {}
+    // The next entry, or false behind the last.
+    std::expected<bool, CpioError> next(CpioEntry& entry);
 
-protected:
-    ~CpioVisitor() = default;
+private:
+    const std::span<const u8> image_;
+    u64 offset_ = 0;
+    u32 archives_ = 0;  // that have ended
+    bool in_archive_ = false;
 };
-
-std::expected<void, CpioError> parse_cpio(std::span<const u8> image, CpioVisitor& visitor);
 
 }  // namespace hd::fs

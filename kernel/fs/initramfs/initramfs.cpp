@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/fs/initramfs/initramfs.hpp"
 
+#include <tuple>
+#include <utility>
+
 #include "kernel/abi/stat.hpp"
 #include "kernel/core/panic.hpp"
 #include "kernel/fs/initramfs/cpio.hpp"
@@ -27,12 +30,15 @@ const char* reason_of(Errno error) {
     }
 }
 
-class Unpacker final : public CpioVisitor {
+class Unpacker {
 public:
     explicit Unpacker(const DentryRef& root) : start_{root, root, &root_user_} {}
-    ~Unpacker() { forget_links(); }
+    ~Unpacker() {
+        while (linked_ != nullptr) delete std::exchange(linked_, linked_->next);
+    }
 
-    std::expected<void, const char*> entry(const CpioEntry& entry) override {
+    // A reason why not.
+    std::expected<void, const char*> unpack(const CpioEntry& entry) {
         const auto kind = kind_of_mode(entry.mode);
         if (!kind) return std::unexpected("its kind of file is unknown");
         if (*kind == InodeKind::Symlink && (entry.data.empty() || entry.data.size() >= abi::kPATH_MAX))
@@ -42,8 +48,15 @@ public:
         failed_ = true;
         return std::unexpected(reason_of(made.error()));
     }
-    void end_of_archive() override { forget_links(); }  // the numbers that tell hard links are those of one archive
-    bool failed() const { return failed_; }             // the archive is right, but could not be unpacked
+    bool failed() const { return failed_; }  // the archive is right, but could not be unpacked
+
+    // The second pass: making entries has changed the directories' times.
+    Result<> restore_times(const CpioEntry& entry) {
+        if (kind_of_mode(entry.mode) != InodeKind::Directory) return {};
+        const auto found = walk(start_, entry.name, FollowLast::No);
+        if (!found || !(*found)->inode->is_directory()) return {};  // a later entry took its place
+        return change_times(*(*found)->inode, {entry.mtime, 0}, {entry.mtime, 0}, root_user_);
+    }
 
 private:
     // A file with several names: the first of them, which lies in the image.
@@ -51,7 +64,6 @@ private:
         LinkedFile* next;
         const CpioEntry entry;
     };
-    static constexpr usize kBuckets = 64;
 
     Result<> make(const CpioEntry& entry, InodeKind kind) {
         DentryRef dentry;
@@ -93,58 +105,44 @@ private:
         return change_times(inode, {entry.mtime, 0}, {entry.mtime, 0}, root_user_);
     }
 
-    LinkedFile*& bucket_of(const CpioEntry& entry) { return linked_[entry.inode % kBuckets]; }
     const LinkedFile* find(const CpioEntry& entry) {
-        for (const LinkedFile* file = bucket_of(entry); file != nullptr; file = file->next)
-            if (file->entry.inode == entry.inode && file->entry.device_major == entry.device_major &&
-                file->entry.device_minor == entry.device_minor)
-                return file;
-        return nullptr;
+        const auto identity = [](const CpioEntry& of) {
+            return std::tuple(of.archive, of.inode, of.device_major, of.device_minor);
+        };
+        const LinkedFile* file = linked_;
+        while (file != nullptr && identity(file->entry) != identity(entry)) file = file->next;
+        return file;
     }
     Result<> remember(const CpioEntry& entry) {
-        LinkedFile* file = new (std::nothrow) LinkedFile{bucket_of(entry), entry};
+        LinkedFile* file = new (std::nothrow) LinkedFile{linked_, entry};
         if (file == nullptr) return fail(Errno::kENOMEM);
-        bucket_of(entry) = file;
+        linked_ = file;
         return {};
-    }
-    void forget_links() {
-        for (LinkedFile*& bucket : linked_)
-            while (bucket != nullptr) delete std::exchange(bucket, bucket->next);
     }
 
     const Credentials root_user_{};
     const WalkStart start_;
-    LinkedFile* linked_[kBuckets] = {};
+    LinkedFile* linked_ = nullptr;
     bool failed_ = false;
-};
-
-// The second pass: making entries has changed the directories' times.
-class DirectoryTimes final : public CpioVisitor {
-public:
-    explicit DirectoryTimes(const DentryRef& root) : start_{root, root, &root_user_} {}
-    std::expected<void, const char*> entry(const CpioEntry& entry) override {
-        if (kind_of_mode(entry.mode) != InodeKind::Directory) return {};
-        if (const auto found = walk(start_, entry.name, FollowLast::No))
-            static_cast<void>(change_times(*(*found)->inode, {entry.mtime, 0}, {entry.mtime, 0}, root_user_));
-        return {};
-    }
-
-private:
-    const Credentials root_user_{};
-    const WalkStart start_;
 };
 
 }  // namespace
 
 Result<> unpack_archives(const DentryRef& root, std::span<const u8> image, TextSink& sentence) {
     Unpacker unpacker(root);
-    if (const auto parsed = parse_cpio(image, unpacker); !parsed) {
+    CpioEntry entry;
+    const auto refuse = [&](const CpioError& error) {
         format_to(sentence, "the initramfs {} at byte {}: {}", unpacker.failed() ? "cannot be unpacked" : "is corrupt",
-                  parsed.error().offset, parsed.error().reason);
+                  error.offset, error.reason);
         return fail(unpacker.failed() ? Errno::kENOSPC : Errno::kEINVAL);
+    };
+    for (CpioReader reader(image);;) {
+        const auto more = reader.next(entry);
+        if (!more) return refuse(more.error());
+        if (!*more) break;
+        if (const auto unpacked = unpacker.unpack(entry); !unpacked) return refuse({entry.offset, unpacked.error()});
     }
-    DirectoryTimes times(root);
-    static_cast<void>(parse_cpio(image, times));
+    for (CpioReader reader(image); reader.next(entry).value_or(false);) TRY(unpacker.restore_times(entry));
     return {};
 }
 
