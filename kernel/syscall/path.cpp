@@ -210,10 +210,7 @@ Result<u64> sys_mknodat(DirFd directory, Path path, Mode mode, Long device) {
     const auto kind = (mode & abi::kS_IFMT) == 0 ? fs::InodeKind::Regular : fs::kind_of_mode(mode);
     if (kind == fs::InodeKind::Directory) return fail(Errno::kEPERM);
     if (!kind || kind == fs::InodeKind::Symlink) return fail(Errno::kEINVAL);
-    const bool is_device = kind == fs::InodeKind::CharacterDevice || kind == fs::InodeKind::BlockDevice;
-    if (is_device) TRY(check_root());
-    TRY(fs::make_node(TRY(walk_start(directory, name)), name,
-                      {*kind, masked(mode), is_device ? static_cast<u32>(device) : 0}));
+    TRY(fs::make_node(TRY(walk_start(directory, name)), name, {*kind, masked(mode), static_cast<u32>(device)}));
     return 0;
 }
 

@@ -35,6 +35,22 @@ TEST_CASE("names are cached once, found by one probe and dropped when unused", "
     CHECK(fs::path_of(*directory, *machine.root, text).value() == "/e");
 }
 
+TEST_CASE("who gets no memory for a name's dentry has made no file", "[fs][dentry]") {
+    FsMachine machine;
+    const bool by_open = GENERATE(false, true);
+    for (u64 news = 0;; ++news) {
+        fake::g_news_left = news;
+        const int error = by_open ? error_of(fs::open(machine.start(), "new", abi::kO_CREAT | abi::kO_WRONLY, 0644))
+                                  : error_of(fs::make_node(machine.start(), "new", {InodeKind::Directory, 0755}));
+        fake::g_news_left = ~u64{0};
+        if (error == 0) break;
+        CHECK(error == 12);
+        sync::MutexGuard guard(machine.root->inode->lock);
+        // An open file needs memory after its name was made.
+        if (!by_open || news < 2) CHECK(error_of(machine.root->inode->lookup("new")) == 2);
+    }
+}
+
 TEST_CASE("the name cache does not grow without bounds", "[fs][dentry]") {
     FsMachine machine;
     const fs::WalkStart start = machine.start();

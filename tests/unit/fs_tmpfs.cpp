@@ -202,6 +202,12 @@ TEST_CASE("deep trees and removed chains are freed without recursion", "[fs][tmp
     for (int i = 0; i < 20000; ++i) start.base = fs::make_node(start, "d", {InodeKind::Directory, 0755}).value();
     CHECK(error_of(fs::path_of(*start.base, *machine.root, {})) == 36);
     SECTION("unmounted") {}
+    SECTION("moved, but not into themselves") {
+        REQUIRE(fs::make_node(machine.start(), "other", {InodeKind::Directory, 0755}));
+        CHECK(error_of(fs::rename(machine.start(), "d", start, "x", 0)) == 22);
+        CHECK(error_of(fs::rename(start, "../d", machine.start(), "d", 0)) == 39);
+        CHECK(fs::rename(machine.start(), "d", machine.start(), "other/d", 0));
+    }
     SECTION("removed from below") {
         while (start.base != machine.root) {
             const fs::WalkStart above{machine.root, start.base->parent(), &kRootUser};

@@ -52,6 +52,7 @@ public:
 private:
     friend class DentryCache;
     friend class MountTable;
+    friend Result<std::string_view> path_of(const Dentry& dentry, const Dentry& root, std::span<char> buffer);
     Dentry(InodeRef inode_in, DentryRef parent_in) : inode(std::move(inode_in)), parent_(parent_in.release()) {}
     void set_name(std::string_view name, std::unique_ptr<char[]> storage);
 

@@ -120,12 +120,12 @@ bool MountTable::is_mounted(const Dentry& root) {
     return root.mount_ != nullptr;
 }
 
-DentryRef MountTable::root() {
+DentryRef root_dentry() {
     core::LockGuard guard(g_tree_lock);
     return g_first != nullptr ? g_first->root : DentryRef{};
 }
 
-Result<std::string_view> MountTable::path_of(const Dentry& dentry, const Dentry& root, std::span<char> buffer) {
+Result<std::string_view> path_of(const Dentry& dentry, const Dentry& root, std::span<char> buffer) {
     BackwardText text(buffer);
     if (dentry.unlinked()) text.prepend(" (deleted)");
     core::LockGuard guard(g_tree_lock);
@@ -154,11 +154,5 @@ Result<std::string_view> MountTable::path_of(const Dentry& dentry, const Dentry&
     if (text.overflow()) return fail(Errno::kENAMETOOLONG);
     return text.view();
 }
-
-Result<std::string_view> path_of(const Dentry& dentry, const Dentry& root, std::span<char> buffer) {
-    return MountTable::path_of(dentry, root, buffer);
-}
-
-DentryRef root_dentry() { return MountTable::root(); }
 
 }  // namespace hd::fs

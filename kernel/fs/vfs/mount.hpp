@@ -44,9 +44,6 @@ public:
         return dentry;
     }
     static bool is_mounted(const Dentry& root);  // is it the root of a mount?
-    // See path.hpp.
-    static Result<std::string_view> path_of(const Dentry& dentry, const Dentry& root, std::span<char> buffer);
-    static DentryRef root();
     // In the order of mounting; null behind the last. For /proc/mounts.
     static RefPtr<Mount> nth(usize index);
 

@@ -313,8 +313,9 @@ Result<DentryRef> make_node(const WalkStart& start, std::string_view path, NewNo
         if (node.target.size() >= abi::kPATH_MAX) return fail(Errno::kENAMETOOLONG);
     }
     node.mode &= node.kind == InodeKind::Directory ? u32{01777} : u32{07777};
+    const bool is_device = node.kind == InodeKind::CharacterDevice || node.kind == InodeKind::BlockDevice;
+    if (!is_device) node.device = 0;
     return add_name(start, path, node.kind, [&](const Walker& walker) -> Result<DentryRef> {
-        const bool is_device = node.kind == InodeKind::CharacterDevice || node.kind == InodeKind::BlockDevice;
         if (is_device && !start.who->is_root()) return fail(Errno::kEPERM);
         return walker.create(node);
     });
