@@ -119,8 +119,8 @@ Result<fs::FileRef> PipeInode::open(fs::DentryRef dentry, u32 flags) {
 
 Result<PipeEnds> make_pipe(u32 flags, const fs::Credentials& by) {
     auto pipe = TRY(mm::make_ref<PipeInode>(*g_pipe_system, 0600, g_pipe_system->next_inode_number()));
-    pipe->uid = by.fsuid;
-    pipe->gid = by.fsgid;
+    pipe->uid = by.euid;
+    pipe->gid = by.egid;
     auto reader = TRY(mm::make_ref<PipeFile>(pipe, nullptr, abi::kO_RDONLY | flags));
     auto writer = TRY(mm::make_ref<PipeFile>(pipe, nullptr, abi::kO_WRONLY | flags));
     sync::MutexGuard guard(pipe->lock);

@@ -35,14 +35,14 @@ Ids groups() { return {mine().gid, mine().egid, mine().sgid}; }
 Result<u64> set_users(Ids ids) {
     return change_credentials([ids](fs::Credentials& who) {
         who.uid = ids.real;
-        who.euid = who.fsuid = ids.effective;
+        who.euid = ids.effective;
         who.suid = ids.saved;
     });
 }
 Result<u64> set_groups(Ids ids) {
     return change_credentials([ids](fs::Credentials& who) {
         who.gid = ids.real;
-        who.egid = who.fsgid = ids.effective;
+        who.egid = ids.effective;
         who.sgid = ids.saved;
     });
 }

@@ -92,8 +92,8 @@ Result<u64> sys_faccessat2(DirFd directory, Path path, Mode mode, Flags flags) {
     const std::string_view name = TRY(buffer.load_maybe_empty(path));
     fs::Credentials who = me();
     if ((flags & abi::kAT_EACCESS) == 0) {
-        who.fsuid = who.uid;
-        who.fsgid = who.gid;
+        who.euid = who.uid;
+        who.egid = who.gid;
     }
     fs::InodeRef inode;
     if (name.empty()) {

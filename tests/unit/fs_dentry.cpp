@@ -101,7 +101,7 @@ TEST_CASE("mounts are crossed in both directions", "[fs][mount]") {
     CHECK(fs::walk(start, "mnt/below", FollowLast::No));
     CHECK(fs::walk(jailed, "above", FollowLast::No).value() == above);
     fs::Credentials user{};
-    user.fsuid = 5;
+    user.euid = 5;
     CHECK(error_of(fs::mount({machine.root, machine.root, &user}, "x", "mnt", "tmpfs", 0)) == 1);
     CHECK(error_of(fs::mount(start, "x", "mnt", "nosuchfs", 0)) == 19);
     CHECK(error_of(fs::mount(start, "x", "mnt/below", "tmpfs", 0)) == 20);

@@ -238,8 +238,8 @@ TEST_CASE("a truncation takes pages that somebody refers to out of the mappings"
 TEST_CASE("permissions are those of path_resolution(7)", "[fs][tmpfs]") {
     FsMachine machine;
     fs::Credentials user{};
-    user.uid = user.euid = user.suid = user.fsuid = 1000;
-    user.gid = user.egid = user.sgid = user.fsgid = 100;
+    user.uid = user.euid = user.suid = 1000;
+    user.gid = user.egid = user.sgid = 100;
     user.groups[0] = 7;
     user.group_count = 1;
     const fs::WalkStart root = machine.start(), mine{machine.root, machine.root, &user};

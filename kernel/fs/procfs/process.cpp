@@ -10,7 +10,7 @@ using task::Resources;
 Result<> check_inspect(const Resources& target) {
     const Credentials& who = task::current_process().credentials;
     const Credentials& whose = target.credentials;
-    if (who.is_root() || (who.fsuid == whose.uid && who.fsuid == whose.euid && who.fsuid == whose.suid)) return {};
+    if (who.is_root() || (who.euid == whose.uid && who.euid == whose.euid && who.euid == whose.suid)) return {};
     return fail(Errno::kEACCES);
 }
 

@@ -163,8 +163,8 @@ Result<> put_status(TextSink& sink, const Subject& subject) {
     if (facts.resources.fs) format_to(sink, "\nUmask:\t{:04o}", facts.resources.fs->umask());
     format_to(sink, "\nState:\t{}\nTgid:\t{}\nNgid:\t0\nPid:\t{}\nPPid:\t{}\nTracerPid:\t0\n", state_name(facts.state),
               subject.process->pid(), subject.id(), facts.parent);
-    put_ids(sink, "Uid", whose.uid, whose.euid, whose.suid, whose.fsuid);
-    put_ids(sink, "Gid", whose.gid, whose.egid, whose.sgid, whose.fsgid);
+    put_ids(sink, "Uid", whose.uid, whose.euid, whose.suid, whose.euid);
+    put_ids(sink, "Gid", whose.gid, whose.egid, whose.sgid, whose.egid);
     format_to(sink, "FDSize:\t{}\nGroups:\t", facts.resources.files ? facts.resources.files->capacity() : 0);
     for (usize i = 0; i < whose.group_count; ++i) format_to(sink, "{} ", whose.groups[i]);
     sink.put("\n");

@@ -161,8 +161,8 @@ public:
     Result<InodeRef> create(std::string_view name, const NewNode& node, const Credentials& by) REQUIRES(lock) override {
         const bool group_of_directory = (mode & abi::kS_ISGID) != 0;
         InodeRef inode = TRY(make_inode(node));
-        inode->uid = by.fsuid;
-        inode->gid = group_of_directory ? gid.load() : by.fsgid;
+        inode->uid = by.euid;
+        inode->gid = group_of_directory ? gid.load() : by.egid;
         inode->device = node.device;
         if (group_of_directory && inode->is_directory()) inode->mode |= abi::kS_ISGID;
         TRY(add(name, inode));

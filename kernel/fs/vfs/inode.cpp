@@ -29,7 +29,7 @@ std::optional<InodeKind> kind_of_mode(u32 mode) {
 abi::Timespec current_time() { return abi::timespec_of(time::wall_clock()); }
 
 bool Credentials::in_group(u32 wanted) const {
-    return wanted == fsgid || std::find(groups, groups + group_count, wanted) != groups + group_count;
+    return wanted == egid || std::find(groups, groups + group_count, wanted) != groups + group_count;
 }
 
 Inode::Inode(FileSystem& owner, InodeKind kind_in, u32 mode_in, u64 number_in)
@@ -80,7 +80,7 @@ Result<> Inode::check_access(const Credentials& who, u32 wanted) const {
         if ((wanted & kMayExecute) == 0 || is_directory() || (bits & 0111) != 0) return {};
         return fail(Errno::kEACCES);
     }
-    if (uid.load(std::memory_order_relaxed) == who.fsuid)
+    if (uid.load(std::memory_order_relaxed) == who.euid)
         bits >>= 6;
     else if (who.in_group(gid.load(std::memory_order_relaxed)))
         bits >>= 3;
@@ -128,7 +128,7 @@ void Inode::source_path(TextSink& sink) const { format_to(sink, "{}:[{}]", file_
 
 namespace {
 
-bool owns(const Inode& inode, const Credentials& who) { return who.is_root() || inode.uid == who.fsuid; }
+bool owns(const Inode& inode, const Credentials& who) { return who.is_root() || inode.uid == who.euid; }
 
 // Set-group-id without the group's x bit means something else (mandatory locking) and stays.
 u32 without_set_id(u32 mode) { return mode & ~abi::kS_ISUID & ~((mode & 010) != 0 ? abi::kS_ISGID : 0); }
@@ -153,7 +153,7 @@ Result<> change_owner(Inode& inode, u32 uid, u32 gid, const Credentials& who) {
     if (!who.is_root()) {
         const bool same_user = uid == kKeep || uid == inode.uid;
         const bool own_group = gid == kKeep || gid == inode.gid || who.in_group(gid);
-        if (inode.uid != who.fsuid || !same_user || !own_group) return fail(Errno::kEPERM);
+        if (inode.uid != who.euid || !same_user || !own_group) return fail(Errno::kEPERM);
     }
     if (uid != kKeep) inode.uid = uid;
     if (gid != kKeep) inode.gid = gid;

@@ -48,15 +48,15 @@ protected:
     ~DirentSink() = default;
 };
 
-// Who asks: checked against owner, group and mode (path_resolution(7)). uid 0 may do everything but execute a file that has
-// no x bit.
+// Who asks: the effective ids are checked against owner, group and mode (path_resolution(7)); there is no setfsuid(2) to make
+// files' checks use others. uid 0 may do everything but execute a file that has no x bit.
 struct Credentials {
-    u32 uid = 0, gid = 0, euid = 0, egid = 0, suid = 0, sgid = 0, fsuid = 0, fsgid = 0;
+    u32 uid = 0, gid = 0, euid = 0, egid = 0, suid = 0, sgid = 0;
     static constexpr usize kMaxGroups = 32;
     u32 groups[kMaxGroups] = {};
     usize group_count = 0;
     bool in_group(u32 gid) const;
-    bool is_root() const { return fsuid == 0; }
+    bool is_root() const { return euid == 0; }
 };
 
 inline constexpr u32 kMayExecute = 1, kMayWrite = 2, kMayRead = 4;

@@ -231,7 +231,7 @@ Result<FileRef> open_dentry(DentryRef dentry, u32 flags, const Credentials& who)
     if (inode.is_directory() && ((wanted & kMayWrite) != 0 || (flags & abi::kO_CREAT) != 0))
         return fail(Errno::kEISDIR);
     TRY(inode.check_access(who, wanted));
-    if ((flags & abi::kO_NOATIME) != 0 && !who.is_root() && who.fsuid != inode.uid) return fail(Errno::kEPERM);
+    if ((flags & abi::kO_NOATIME) != 0 && !who.is_root() && who.euid != inode.uid) return fail(Errno::kEPERM);
     return open_checked(std::move(dentry), flags);
 }
 
@@ -262,8 +262,8 @@ Result<> check_remove(const Walker& walker, const Dentry& entry) {
     const Inode& directory = *walker.at()->inode;
     const Credentials& who = walker.who();
     TRY(directory.check_access(who, kMayWrite | kMayExecute));
-    if ((directory.mode & abi::kS_ISVTX) != 0 && !who.is_root() && who.fsuid != entry.inode->uid &&
-        who.fsuid != directory.uid)
+    if ((directory.mode & abi::kS_ISVTX) != 0 && !who.is_root() && who.euid != entry.inode->uid &&
+        who.euid != directory.uid)
         return fail(Errno::kEPERM);
     return {};
 }

@@ -210,8 +210,8 @@ bool take_credentials(Process& process, const Executable& executable) {
                          (inode.file_system.flags.load(std::memory_order_relaxed) & abi::kMS_NOSUID) == 0;
     if (allowed && (inode.mode & abi::kS_ISUID) != 0) credentials.euid = inode.uid;
     if (allowed && (inode.mode & abi::kS_ISGID) != 0 && (inode.mode & 010) != 0) credentials.egid = inode.gid;
-    credentials.suid = credentials.fsuid = credentials.euid;
-    credentials.sgid = credentials.fsgid = credentials.egid;
+    credentials.suid = credentials.euid;
+    credentials.sgid = credentials.egid;
     const bool secure = credentials.uid != credentials.euid || credentials.gid != credentials.egid;
     const TreeGuard guard(g_tree_lock);
     if (secure) process.parent_death_signal = 0;
