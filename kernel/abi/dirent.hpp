@@ -13,7 +13,6 @@ struct [[gnu::packed]] Dirent64 {
 };
 static_assert(sizeof(Dirent64) == 19);
 
-inline constexpr u8 kDT_UNKNOWN = 0, kDT_FIFO = 1, kDT_CHR = 2, kDT_DIR = 4, kDT_BLK = 6, kDT_REG = 8, kDT_LNK = 10,
-                    kDT_SOCK = 12;
+inline constexpr u8 kDT_FIFO = 1, kDT_CHR = 2, kDT_DIR = 4, kDT_BLK = 6, kDT_REG = 8, kDT_LNK = 10, kDT_SOCK = 12;
 
 }  // namespace hd::abi

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Linux's error numbers (asm-generic/errno-base.h and errno.h). Kernel code returns them as values of Errno inside
-// Result<T>; the system-call boundary turns them into negative numbers, once.
+// Linux's error numbers, as far as they are used (asm-generic/errno-base.h and errno.h). Kernel code returns them as
+// values of Errno inside Result<T>; the system-call boundary turns them into negative numbers, once.
 #pragma once
 
 namespace hd {
@@ -20,7 +20,6 @@ enum class [[nodiscard]] Errno : int {
     kENOMEM = 12,
     kEACCES = 13,
     kEFAULT = 14,
-    kENOTBLK = 15,
     kEBUSY = 16,
     kEEXIST = 17,
     kEXDEV = 18,
@@ -28,7 +27,6 @@ enum class [[nodiscard]] Errno : int {
     kENOTDIR = 20,
     kEISDIR = 21,
     kEINVAL = 22,
-    kENFILE = 23,
     kEMFILE = 24,
     kENOTTY = 25,
     kETXTBSY = 26,
@@ -36,22 +34,14 @@ enum class [[nodiscard]] Errno : int {
     kENOSPC = 28,
     kESPIPE = 29,
     kEROFS = 30,
-    kEMLINK = 31,
     kEPIPE = 32,
-    kEDOM = 33,
     kERANGE = 34,
-    kEDEADLK = 35,
     kENAMETOOLONG = 36,
-    kENOLCK = 37,
     kENOSYS = 38,
     kENOTEMPTY = 39,
     kELOOP = 40,
-    kENODATA = 61,
-    kETIME = 62,
     kEOVERFLOW = 75,
-    kENOTSOCK = 88,
     kEOPNOTSUPP = 95,
-    kEAFNOSUPPORT = 97,
     kETIMEDOUT = 110,
 
     // Never seen by user space: a system call that a signal interrupted answers one of these, and signal delivery turns

@@ -5,16 +5,13 @@
 
 namespace hd::abi {
 
-inline constexpr u32 kPROT_READ = 1, kPROT_WRITE = 2, kPROT_EXEC = 4, kPROT_SEM = 8, kPROT_GROWSDOWN = 0x01000000,
-                     kPROT_GROWSUP = 0x02000000;
+inline constexpr u32 kPROT_READ = 1, kPROT_WRITE = 2, kPROT_EXEC = 4, kPROT_SEM = 8;
 inline constexpr u32 kMAP_SHARED = 1, kMAP_PRIVATE = 2, kMAP_SHARED_VALIDATE = 3, kMAP_TYPE = 0xf, kMAP_FIXED = 0x10,
-                     kMAP_ANONYMOUS = 0x20, kMAP_GROWSDOWN = 0x100, kMAP_DENYWRITE = 0x800, kMAP_EXECUTABLE = 0x1000,
-                     kMAP_LOCKED = 0x2000, kMAP_NORESERVE = 0x4000, kMAP_POPULATE = 0x8000, kMAP_NONBLOCK = 0x10000,
-                     kMAP_STACK = 0x20000, kMAP_HUGETLB = 0x40000, kMAP_SYNC = 0x80000, kMAP_FIXED_NOREPLACE = 0x100000;
+                     kMAP_ANONYMOUS = 0x20, kMAP_GROWSDOWN = 0x100, kMAP_LOCKED = 0x2000, kMAP_NORESERVE = 0x4000,
+                     kMAP_POPULATE = 0x8000, kMAP_HUGETLB = 0x40000, kMAP_FIXED_NOREPLACE = 0x100000;
 inline constexpr i32 kMADV_NORMAL = 0, kMADV_RANDOM = 1, kMADV_SEQUENTIAL = 2, kMADV_WILLNEED = 3, kMADV_DONTNEED = 4,
-                     kMADV_FREE = 8, kMADV_DONTFORK = 10, kMADV_HUGEPAGE = 14, kMADV_NOHUGEPAGE = 15,
-                     kMADV_DONTDUMP = 16, kMADV_DODUMP = 17;
-inline constexpr u32 kMREMAP_MAYMOVE = 1, kMREMAP_FIXED = 2, kMREMAP_DONTUNMAP = 4;
+                     kMADV_FREE = 8, kMADV_HUGEPAGE = 14, kMADV_NOHUGEPAGE = 15, kMADV_DONTDUMP = 16, kMADV_DODUMP = 17;
+inline constexpr u32 kMREMAP_MAYMOVE = 1;
 inline constexpr i32 kMS_ASYNC = 1, kMS_INVALIDATE = 2, kMS_SYNC = 4;
 
 }  // namespace hd::abi

@@ -6,7 +6,7 @@
 namespace hd::abi {
 
 inline constexpr u32 kPOLLIN = 1, kPOLLPRI = 2, kPOLLOUT = 4, kPOLLERR = 8, kPOLLHUP = 0x10, kPOLLNVAL = 0x20,
-                     kPOLLRDNORM = 0x40, kPOLLRDBAND = 0x80, kPOLLWRNORM = 0x100, kPOLLWRBAND = 0x200;
+                     kPOLLRDNORM = 0x40, kPOLLWRNORM = 0x100;
 
 struct PollFd {
     i32 fd;
@@ -14,7 +14,5 @@ struct PollFd {
     i16 revents;
 };
 static_assert(sizeof(PollFd) == 8);
-
-inline constexpr u32 kFD_SETSIZE = 1024;
 
 }  // namespace hd::abi

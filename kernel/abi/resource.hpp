@@ -6,25 +6,10 @@
 
 namespace hd::abi {
 
-enum Resource : u32 {
-    kRLIMIT_CPU,
-    kRLIMIT_FSIZE,
-    kRLIMIT_DATA,
-    kRLIMIT_STACK,
-    kRLIMIT_CORE,
-    kRLIMIT_RSS,
-    kRLIMIT_NPROC,
-    kRLIMIT_NOFILE,
-    kRLIMIT_MEMLOCK,
-    kRLIMIT_AS,
-    kRLIMIT_LOCKS,
-    kRLIMIT_SIGPENDING,
-    kRLIMIT_MSGQUEUE,
-    kRLIMIT_NICE,
-    kRLIMIT_RTPRIO,
-    kRLIMIT_RTTIME,
-    kRLimitCount
-};
+inline constexpr u32 kRLIMIT_CPU = 0, kRLIMIT_FSIZE = 1, kRLIMIT_DATA = 2, kRLIMIT_STACK = 3, kRLIMIT_CORE = 4,
+                     kRLIMIT_RSS = 5, kRLIMIT_NPROC = 6, kRLIMIT_NOFILE = 7, kRLIMIT_MEMLOCK = 8, kRLIMIT_AS = 9,
+                     kRLIMIT_LOCKS = 10, kRLIMIT_SIGPENDING = 11, kRLIMIT_MSGQUEUE = 12, kRLIMIT_NICE = 13,
+                     kRLIMIT_RTPRIO = 14, kRLIMIT_RTTIME = 15, kRLimitCount = 16;
 inline constexpr u64 kRLIM_INFINITY = ~u64{0};
 
 struct RLimit {
@@ -48,6 +33,6 @@ static_assert(sizeof(RUsage) == 144);
 
 inline constexpr u32 kWNOHANG = 1, kWUNTRACED = 2, kWSTOPPED = 2, kWEXITED = 4, kWCONTINUED = 8, kWNOWAIT = 0x0100'0000,
                      k__WNOTHREAD = 0x2000'0000, k__WALL = 0x4000'0000, k__WCLONE = 0x8000'0000;
-inline constexpr i32 kP_ALL = 0, kP_PID = 1, kP_PGID = 2, kP_PIDFD = 3;
+inline constexpr i32 kP_ALL = 0, kP_PID = 1, kP_PGID = 2;
 
 }  // namespace hd::abi

@@ -5,41 +5,12 @@
 
 namespace hd::abi {
 
-enum Signal : int {
-    kSIGHUP = 1,
-    kSIGINT,
-    kSIGQUIT,
-    kSIGILL,
-    kSIGTRAP,
-    kSIGABRT,
-    kSIGBUS,
-    kSIGFPE,
-    kSIGKILL,
-    kSIGUSR1,
-    kSIGSEGV,
-    kSIGUSR2,
-    kSIGPIPE,
-    kSIGALRM,
-    kSIGTERM,
-    kSIGSTKFLT,
-    kSIGCHLD,
-    kSIGCONT,
-    kSIGSTOP,
-    kSIGTSTP,
-    kSIGTTIN,
-    kSIGTTOU,
-    kSIGURG,
-    kSIGXCPU,
-    kSIGXFSZ,
-    kSIGVTALRM,
-    kSIGPROF,
-    kSIGWINCH,
-    kSIGIO,
-    kSIGPWR,
-    kSIGSYS,
-    kSIGRTMIN = 32,
-    kSIGRTMAX = 64
-};
+inline constexpr int kSIGHUP = 1, kSIGINT = 2, kSIGQUIT = 3, kSIGILL = 4, kSIGTRAP = 5, kSIGABRT = 6, kSIGBUS = 7,
+                     kSIGFPE = 8, kSIGKILL = 9, kSIGUSR1 = 10, kSIGSEGV = 11, kSIGUSR2 = 12, kSIGPIPE = 13,
+                     kSIGALRM = 14, kSIGTERM = 15, kSIGSTKFLT = 16, kSIGCHLD = 17, kSIGCONT = 18, kSIGSTOP = 19,
+                     kSIGTSTP = 20, kSIGTTIN = 21, kSIGTTOU = 22, kSIGURG = 23, kSIGXCPU = 24, kSIGXFSZ = 25,
+                     kSIGVTALRM = 26, kSIGPROF = 27, kSIGWINCH = 28, kSIGIO = 29, kSIGPWR = 30, kSIGSYS = 31,
+                     kSIGRTMIN = 32, kSIGRTMAX = 64;
 inline constexpr int kSignalCount = 64;
 constexpr u64 signal_bit(int signal) { return u64{1} << (signal - 1); }
 
@@ -67,12 +38,11 @@ struct StackT {
 };
 
 // si_code: how a signal came to be.
-inline constexpr int kSI_USER = 0, kSI_KERNEL = 0x80, kSI_QUEUE = -1, kSI_TIMER = -2, kSI_TKILL = -6;
+inline constexpr int kSI_USER = 0, kSI_KERNEL = 0x80, kSI_QUEUE = -1, kSI_TKILL = -6;
 inline constexpr int kILL_ILLOPN = 2, kFPE_INTDIV = 1, kFPE_FLTDIV = 3, kFPE_FLTOVF = 4, kFPE_FLTUND = 5,
                      kFPE_FLTRES = 6, kFPE_FLTINV = 7, kSEGV_MAPERR = 1, kSEGV_ACCERR = 2, kBUS_ADRALN = 1,
                      kBUS_ADRERR = 2, kTRAP_BRKPT = 1, kTRAP_TRACE = 2;
-inline constexpr int kCLD_EXITED = 1, kCLD_KILLED = 2, kCLD_DUMPED = 3, kCLD_TRAPPED = 4, kCLD_STOPPED = 5,
-                     kCLD_CONTINUED = 6;
+inline constexpr int kCLD_EXITED = 1, kCLD_KILLED = 2, kCLD_STOPPED = 5, kCLD_CONTINUED = 6;
 
 // siginfo_t: 128 bytes. The union's arms start at offset 16.
 struct SigInfo {

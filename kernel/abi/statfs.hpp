@@ -27,8 +27,8 @@ inline constexpr i64 kTMPFS_MAGIC = 0x01021994, kPROC_SUPER_MAGIC = 0x9fa0, kPIP
 inline constexpr i64 kST_VALID = 0x20, kST_RELATIME = 0x1000;
 
 inline constexpr u64 kMS_RDONLY = 1, kMS_NOSUID = 2, kMS_NODEV = 4, kMS_NOEXEC = 8, kMS_REMOUNT = 32,
-                     kMS_SYNCHRONOUS = 16, kMS_BIND = 4096, kMS_MOVE = 8192, kMS_SILENT = 32768, kMS_NOATIME = 1024,
-                     kMS_NODIRATIME = 2048, kMS_RELATIME = 1 << 21, kMS_STRICTATIME = 1 << 24;
-inline constexpr u32 kMNT_FORCE = 1, kMNT_DETACH = 2, kMNT_EXPIRE = 4, kUMOUNT_NOFOLLOW = 8;
+                     kMS_SYNCHRONOUS = 16, kMS_SILENT = 32768, kMS_NOATIME = 1024, kMS_NODIRATIME = 2048,
+                     kMS_RELATIME = 1 << 21, kMS_STRICTATIME = 1 << 24;
+inline constexpr u32 kMNT_FORCE = 1, kMNT_DETACH = 2, kUMOUNT_NOFOLLOW = 8;
 
 }  // namespace hd::abi

@@ -38,7 +38,7 @@ struct Tms {
 struct Itimerval {
     Timeval it_interval, it_value;
 };
-inline constexpr i32 kITIMER_REAL = 0, kITIMER_VIRTUAL = 1, kITIMER_PROF = 2;
+inline constexpr i32 kITIMER_REAL = 0;
 
 inline constexpr i32 kCLOCK_REALTIME = 0, kCLOCK_MONOTONIC = 1, kCLOCK_PROCESS_CPUTIME_ID = 2,
                      kCLOCK_THREAD_CPUTIME_ID = 3, kCLOCK_MONOTONIC_RAW = 4, kCLOCK_REALTIME_COARSE = 5,
@@ -50,9 +50,8 @@ inline constexpr u32 kLINUX_REBOOT_MAGIC1 = 0xfee1dead, kLINUX_REBOOT_CMD_RESTAR
                      kLINUX_REBOOT_CMD_CAD_OFF = 0, kLINUX_REBOOT_CMD_POWER_OFF = 0x4321fedc;
 inline constexpr u32 kLinuxRebootMagic2[] = {672274793, 85072278, 369367448, 537993216};
 
-inline constexpr i32 kSYSLOG_ACTION_READ_ALL = 3, kSYSLOG_ACTION_READ_CLEAR = 4, kSYSLOG_ACTION_CLEAR = 5,
-                     kSYSLOG_ACTION_CONSOLE_OFF = 6, kSYSLOG_ACTION_CONSOLE_ON = 7, kSYSLOG_ACTION_CONSOLE_LEVEL = 8,
-                     kSYSLOG_ACTION_SIZE_UNREAD = 9, kSYSLOG_ACTION_SIZE_BUFFER = 10;
+inline constexpr i32 kSYSLOG_ACTION_READ_ALL = 3, kSYSLOG_ACTION_CONSOLE_OFF = 6, kSYSLOG_ACTION_CONSOLE_ON = 7,
+                     kSYSLOG_ACTION_CONSOLE_LEVEL = 8, kSYSLOG_ACTION_SIZE_UNREAD = 9, kSYSLOG_ACTION_SIZE_BUFFER = 10;
 
 inline constexpr u32 kGRND_NONBLOCK = 1, kGRND_RANDOM = 2, kGRND_INSECURE = 4;
 

@@ -128,7 +128,7 @@ public:
 
     // Of its threads, living and gone, but not of its children. Takes signal_lock.
     Usage usage() const;
-    u64 limit(abi::Resource which) const { return limits[which].rlim_cur; }
+    u64 limit(u32 resource) const { return limits[resource].rlim_cur; }
 
 private:
     std::atomic<i32> parent_pid_{0};

@@ -35,7 +35,7 @@ void init_entry(void*) {
 }
 
 void set_limits(Process& process) {
-    const auto set = [&](abi::Resource which, u64 soft, u64 hard) { process.limits[which] = {soft, hard}; };
+    const auto set = [&](u32 resource, u64 soft, u64 hard) { process.limits[resource] = {soft, hard}; };
     set(abi::kRLIMIT_STACK, u64{8} << 20, abi::kRLIM_INFINITY);
     set(abi::kRLIMIT_CORE, 0, abi::kRLIM_INFINITY);
     set(abi::kRLIMIT_NPROC, PidTable::kLimit / 2, PidTable::kLimit / 2);
