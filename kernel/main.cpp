@@ -33,7 +33,7 @@
 #include "kernel/mm/slab/vmap.hpp"
 #include "kernel/sched/scheduler.hpp"
 #include "kernel/sync/wait_queue.hpp"
-#include "kernel/task/init.hpp"
+#include "kernel/task/life.hpp"
 #include "kernel/time/timer.hpp"
 #include "kernel/tty/terminal.hpp"
 

@@ -7,7 +7,7 @@
 #include "kernel/mm/vm/address_space.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"
 #include "kernel/sync/wait_queue.hpp"
-#include "kernel/task/exit.hpp"
+#include "kernel/task/life.hpp"
 #include "kernel/task/process.hpp"
 
 namespace hd::ipc {

@@ -5,11 +5,9 @@
 #include "kernel/abi/prctl.hpp"
 #include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
-#include "kernel/task/clone.hpp"
 #include "kernel/task/exec/exec.hpp"
-#include "kernel/task/exit.hpp"
+#include "kernel/task/life.hpp"
 #include "kernel/task/signal/signal.hpp"
-#include "kernel/task/wait.hpp"
 
 namespace hd::syscall {
 

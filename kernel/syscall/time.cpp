@@ -4,7 +4,6 @@
 
 #include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
-#include "kernel/task/interval_timer.hpp"
 
 namespace hd::syscall {
 
@@ -26,7 +25,7 @@ Result<Nanoseconds> read_clock(Int clock) {
         const task::Usage usage = process().usage();
         return usage.user + usage.system;
     }
-    case abi::kCLOCK_THREAD_CPUTIME_ID: return task::cpu_time_of(task::current_thread());
+    case abi::kCLOCK_THREAD_CPUTIME_ID: return sched::cpu_time(task::current_thread());
     default: return fail(Errno::kEINVAL);
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Copying a process: kernel/task/clone.hpp. The copy is made in private and entered in the tree at the end, in one section, from which
+// Copying a process: kernel/task/life.hpp. The copy is made in private and entered in the tree at the end, in one section, from which
 // on others can see it; until then every failure just drops it.
-#include "kernel/task/clone.hpp"
+#include "kernel/task/life.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -83,14 +83,12 @@ void copy_thread(const Thread& self, Thread& thread, const CloneRequest& request
 // Processes of a user who is not root are limited in number; zombies and each thread of a process count (getrlimit(2)).
 Result<> check_process_limit_locked(const Process& parent) REQUIRES(g_tree_lock) {
     const fs::Credentials& who = parent.credentials;
-    if (who.uid == 0 || who.euid == 0) return {};
+    if (who.uid == 0 || who.is_root()) return {};
     u64 count = 0;
-    for (PidLink* link = g_pids.find_from(1, PidKind::Process); link != nullptr;
-         link = g_pids.find_from(link->number() + 1, PidKind::Process)) {
-        const Process& process = static_cast<Process&>(*link);
-        if (process.credentials.uid != who.uid) continue;
-        const SignalGuard guard(process.signal_lock);
-        count += std::max<u64>(process.threads.size(), 1);
+    for (Process* process = next_process_locked(1); process; process = next_process_locked(process->pid() + 1)) {
+        if (process->credentials.uid != who.uid) continue;
+        const SignalGuard guard(process->signal_lock);
+        count += std::max<u64>(process->threads.size(), 1);
     }
     return count < parent.limit(abi::kRLIMIT_NPROC) ? Result<>() : fail(Errno::kEAGAIN);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The end of threads and processes. What may sleep - closing files, unmapping memory, giving the terminal up - comes first; then,
 // in one section under g_tree_lock, the children go to their new parent and the process becomes a zombie.
-#include "kernel/task/exit.hpp"
+#include "kernel/task/life.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -9,7 +9,6 @@
 
 #include "kernel/core/log.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"
-#include "kernel/task/interval_timer.hpp"
 #include "kernel/task/signal/internal.hpp"
 
 namespace hd::task {
@@ -17,6 +16,9 @@ namespace hd::task {
 void (*g_wake_futex)(u64 address) = nullptr;
 
 namespace {
+
+// wait(2)'s form of an end by exit(2).
+constexpr i32 exit_status_of(i32 code) { return (code & 0xff) << 8; }
 
 bool has_stopped_member_locked(const Group& group) REQUIRES(g_tree_lock) {
     for (const Process& member : group.members) {
@@ -54,6 +56,7 @@ void report_end_locked(Process& zombie) REQUIRES(g_tree_lock) {
     if (!wanted) (void)bury_locked(zombie);
 }
 
+// The current process's, at its end.
 void give_away_children_locked(Process& process) REQUIRES(g_tree_lock) {
     if (process.children.empty()) return;
     Process& reaper = find_reaper_locked(process);
@@ -66,12 +69,7 @@ void give_away_children_locked(Process& process) REQUIRES(g_tree_lock) {
             report_end_locked(child);
             continue;
         }
-        if (const int signo = child.parent_death_signal; signo != 0) {
-            abi::SigInfo info = kernel_signal(signo, abi::kSI_USER);
-            info.rt.pid = process.pid();
-            info.rt.uid = process.credentials.uid;
-            (void)send_signal(child, info);
-        }
+        if (const int signo = child.parent_death_signal; signo != 0) (void)send_signal(child, user_signal(signo));
         release_orphans_locked(child, process, nullptr);
     }
 }
@@ -109,7 +107,7 @@ void end_process(Process& process) {
     Session& session = *process.group->session;
     if (session.leader == &process) session.leader = nullptr;
     give_away_children_locked(process);
-    if (process.parent != nullptr) release_orphans_locked(process, *process.parent, &process);
+    release_orphans_locked(process, *process.parent, &process);
     process.life = Life::Zombie;
     report_end_locked(process);
     // From here on the parent may take the process out of the tree; the memory stays while this thread refers to it.

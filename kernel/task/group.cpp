@@ -113,11 +113,6 @@ RefPtr<Group> group_of(Process& process) {
     return process.group;
 }
 
-RefPtr<Session> session_of(Process& process) {
-    const TreeGuard guard(g_tree_lock);
-    return process.group->session;
-}
-
 RefPtr<ControllingTerminal> terminal_of(Process& process) {
     const TreeGuard guard(g_tree_lock);
     if (process.left_terminal) return nullptr;

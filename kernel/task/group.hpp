@@ -5,8 +5,6 @@
 // Locking: g_tree_lock, for everything that says so and for what job control asks here. No function here sleeps but
 // give_up_terminal().
 #pragma once
-#include <boost/intrusive/list.hpp>
-
 #include "kernel/core/spinlock.hpp"
 #include "kernel/lib/ref.hpp"
 #include "kernel/task/pid.hpp"
@@ -48,16 +46,12 @@ struct OfGroup;
 
 class Group final : public RefCounted<Group>, public PidLink {
 public:
-    using Members = boost::intrusive::list<
-        Process, boost::intrusive::base_hook<boost::intrusive::list_base_hook<boost::intrusive::tag<OfGroup>>>,
-        boost::intrusive::constant_time_size<false>>;
-
     explicit Group(RefPtr<Session> in);
     ~Group();
     i32 id() const { return number(); }
 
     const RefPtr<Session> session;
-    Members members GUARDED_BY(g_tree_lock);  // zombies included
+    ListOf<Process, OfGroup> members GUARDED_BY(g_tree_lock);  // zombies included
 };
 
 // ---- the system calls' bodies; errors as their man pages say
@@ -69,7 +63,6 @@ Result<i32> session_id(i32 pid);                 // getsid(2)
 // ---- for terminals
 RefPtr<Group> find_group(Pid id);  // nullptr: no such group
 RefPtr<Group> group_of(Process& process);
-RefPtr<Session> session_of(Process& process);
 // The controlling terminal of the process's session; may be null.
 RefPtr<ControllingTerminal> terminal_of(Process& process);
 // TIOCNOTTY and a leader's exit. A leader's session loses its terminal, whose foreground group gets SIGHUP and, unless it is

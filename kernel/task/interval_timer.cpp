@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ITIMER_REAL: kernel/task/interval_timer.hpp.
-#include "kernel/task/interval_timer.hpp"
-
+// ITIMER_REAL: kernel/task/process.hpp.
 #include <algorithm>
 
 #include "kernel/task/signal/signal.hpp"

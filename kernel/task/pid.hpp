@@ -4,6 +4,8 @@
 //
 // Locking: the caller's; the kernel's one table is guarded by g_tree_lock. Pure: tested on the host.
 #pragma once
+#include <boost/intrusive/list.hpp>
+
 #include "kernel/lib/result.hpp"
 #include "kernel/lib/types.hpp"
 
@@ -29,6 +31,12 @@ private:
     i32 number_ = 0;
     const PidKind kind_;
 };
+
+// What has a number is also on lists by what it belongs to. `Tag` says which list a hook is for.
+template <class Tag> using HookOf = boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>>;
+template <class T, class Tag, bool kCounted = false>
+using ListOf =
+    boost::intrusive::list<T, boost::intrusive::base_hook<HookOf<Tag>>, boost::intrusive::constant_time_size<kCounted>>;
 
 class PidTable {
 public:

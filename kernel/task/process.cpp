@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "kernel/mm/slab/slab.hpp"
-#include "kernel/task/interval_timer.hpp"
 #include "kernel/task/tree.hpp"
 
 namespace hd::task {
@@ -49,11 +48,9 @@ void Usage::add(const Usage& other) {
     max_resident_pages = std::max(max_resident_pages, other.max_resident_pages);
 }
 
-Nanoseconds cpu_time_of(const Thread& thread) { return sched::cpu_time(thread); }
-
 // The sum is exact; how it splits into user and system is what the ticks sampled (as Linux: cputime_adjust()).
 Usage usage_of(const Thread& thread) {
-    const i64 total = cpu_time_of(thread).raw;
+    const i64 total = sched::cpu_time(thread).raw;
     const i64 user = static_cast<i64>(thread.user_ticks), system = static_cast<i64>(thread.system_ticks);
     const i64 ticks = user + system;
     Usage usage;
@@ -102,6 +99,8 @@ char state_letter(const Process& process) {
 
 Process* find_process_locked(i32 pid) { return static_cast<Process*>(g_pids.find(pid, PidKind::Process)); }
 
+Process* next_process_locked(i32 from) { return static_cast<Process*>(g_pids.find_from(from, PidKind::Process)); }
+
 RefPtr<Process> find_process(Pid pid) {
     const TreeGuard guard(g_tree_lock);
     return RefPtr<Process>(find_process_locked(pid.raw));
@@ -109,7 +108,7 @@ RefPtr<Process> find_process(Pid pid) {
 
 RefPtr<Process> next_process(Pid from) {
     const TreeGuard guard(g_tree_lock);
-    return RefPtr<Process>(static_cast<Process*>(g_pids.find_from(from.raw, PidKind::Process)));
+    return RefPtr<Process>(next_process_locked(from.raw));
 }
 
 RefPtr<Thread> find_thread(Pid tid) {

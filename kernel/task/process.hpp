@@ -43,25 +43,23 @@ public:
     const fs::DentryRef dentry;
 };
 
+// setitimer(2) and alarm(2) for ITIMER_REAL: a timer that sends SIGALRM.
+struct IntervalTimer {
+    Nanoseconds value{};     // until it next goes off; 0: not set
+    Nanoseconds interval{};  // then again and again; 0: once
+};
+
 // A change that the parent has not been told of by wait(2).
 enum class StopReport : u8 { None, Stopped, Continued };
 
 struct OfParent;
-struct OfGroup;
-using ThreadList = boost::intrusive::list<
-    Thread, boost::intrusive::base_hook<boost::intrusive::list_base_hook<boost::intrusive::tag<OfProcess>>>>;
-
 class Process final : public RefCounted<Process>,
                       public mm::CachedBy<Process>,
                       public PidLink,
-                      public boost::intrusive::list_base_hook<boost::intrusive::tag<OfParent>>,
-                      public boost::intrusive::list_base_hook<boost::intrusive::tag<OfGroup>> {
+                      public HookOf<OfParent>,
+                      public HookOf<OfGroup> {
 public:
     static constexpr const char* kCacheName = "process";
-    using ChildList = boost::intrusive::list<
-        Process, boost::intrusive::base_hook<boost::intrusive::list_base_hook<boost::intrusive::tag<OfParent>>>,
-        boost::intrusive::constant_time_size<false>>;
-
     Process();
     ~Process();
 
@@ -71,7 +69,7 @@ public:
 
     // ---- the tree
     Process* parent GUARDED_BY(g_tree_lock) = nullptr;  // alive, or nullptr: pid 1, not started yet, out of the tree
-    ChildList children GUARDED_BY(g_tree_lock);         // zombies included
+    ListOf<Process, OfParent> children GUARDED_BY(g_tree_lock);  // zombies included
     RefPtr<Group> group GUARDED_BY(g_tree_lock);
     Life life GUARDED_BY(g_tree_lock) = Life::Alive;
     i32 exit_signal GUARDED_BY(g_tree_lock) = abi::kSIGCHLD;  // what the parent gets at the end; 0: nothing (clone(2))
@@ -98,8 +96,9 @@ public:
     // ---- signals and the coming and going of threads; interrupts off, as timers send signals
     mutable core::IrqSpinlock signal_lock{core::Rank::Signal};
     abi::SigAction actions[abi::kSignalCount] GUARDED_BY(signal_lock);
-    PendingSignals pending GUARDED_BY(signal_lock);            // for whichever thread takes it first
-    ThreadList threads GUARDED_BY(signal_lock);                // the leader first, while it lives; empty: a zombie
+    PendingSignals pending GUARDED_BY(signal_lock);  // for whichever thread takes it first
+    ListOf<Thread, OfProcess, true> threads
+        GUARDED_BY(signal_lock);                               // the leader first, while it lives; empty: a zombie
     bool exiting GUARDED_BY(signal_lock) = false;              // exit_group(2), a fatal signal: every thread is to end
     const Thread* survivor GUARDED_BY(signal_lock) = nullptr;  // execve(2): every thread but this one is to end
     i32 exit_status = 0;                              // as wait(2) shows it; set together with `exiting`, then constant
@@ -137,9 +136,14 @@ private:
 inline Process& current_process() { return current_thread().process(); }
 
 Usage usage_of(const Thread& thread);
-Nanoseconds cpu_time_of(const Thread& thread);
 // For ru_maxrss: the most that was seen, which is whenever somebody asks, at execve(2) and at the end.
 void note_resident_pages(Process& process, u64 pages);
+
+// Returns what was set before. No lock of their own: the process's threads set it, one after the other in practice, and a lost
+// race between them loses nothing but one of two settings. Task context.
+IntervalTimer set_real_timer(Process& process, const IntervalTimer& setting);
+IntervalTimer read_real_timer(const Process& process);
+void on_real_timer(time::Timer& timer);
 
 // R, S, D, T or Z as /proc/PID/stat shows it. Takes signal_lock.
 char state_letter(const Process& process);

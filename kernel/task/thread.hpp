@@ -4,8 +4,6 @@
 // Life: copy_process() makes it; it runs until exit_thread(), which takes it off its process's list; once it is off its stack the
 // scheduler calls reap, which frees the stack and drops the reference that the thread held on itself.
 #pragma once
-#include <boost/intrusive/list_hook.hpp>
-
 #include "arch/user.hpp"
 #include "kernel/lib/ref.hpp"
 #include "kernel/mm/slab/object_cache.hpp"
@@ -33,7 +31,7 @@ class Thread final : public sched::Entity,
                      public RefCounted<Thread>,
                      public mm::CachedBy<Thread>,
                      public PidLink,
-                     public boost::intrusive::list_base_hook<boost::intrusive::tag<OfProcess>> {
+                     public HookOf<OfProcess> {
 public:
     static constexpr const char* kCacheName = "thread";
 
@@ -47,7 +45,7 @@ public:
 
     // ---- guarded by process().signal_lock
     // On its process's list: until exit_thread().
-    bool in_process() const { return list_base_hook<boost::intrusive::tag<OfProcess>>::is_linked(); }
+    bool in_process() const { return HookOf<OfProcess>::is_linked(); }
     PendingSignals pending;
     u64 waited_for = 0;  // sigtimedwait(2): signals that end the sleep although they are blocked
     u64 blocked = 0;     // changed by the thread itself only, under the lock; so it reads it without

@@ -9,6 +9,7 @@ using TreeGuard = core::LockGuard<core::Spinlock>;
 using SignalGuard = core::LockGuard<core::IrqSpinlock>;
 
 Process* find_process_locked(i32 pid) REQUIRES(g_tree_lock);
+Process* next_process_locked(i32 from) REQUIRES(g_tree_lock);  // the one with the lowest pid >= from
 Group* find_group_locked(i32 id) REQUIRES(g_tree_lock);
 
 // ---- groups

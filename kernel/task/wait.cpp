@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Waiting for children: kernel/task/wait.hpp.
-#include "kernel/task/wait.hpp"
+// Waiting for children: kernel/task/life.hpp.
+#include "kernel/task/life.hpp"
 
 #include "kernel/task/tree.hpp"
 

@@ -56,8 +56,8 @@ Result<> Terminal::check(int signo, const Access& access) {
 
 Result<> Terminal::become_controlling(bool steal) {
     task::Process& self = task::current_process();
-    RefPtr<task::Session> session = task::session_of(self), old_session;
     RefPtr<task::Group> group = task::group_of(self), old_group;
+    RefPtr<task::Session> session = group->session, old_session;
     RefPtr<task::ControllingTerminal> stolen;
     const TreeGuard guard(task::g_tree_lock);
     if (session->leader != &self) return fail(Errno::kEPERM);
@@ -73,7 +73,7 @@ Result<> Terminal::become_controlling(bool steal) {
 
 Result<> Terminal::set_foreground(i32 id) {
     if (id < 0) return fail(Errno::kEINVAL);
-    const RefPtr<task::Session> session = task::session_of(task::current_process());
+    const RefPtr<task::Session> session = task::group_of(task::current_process())->session;
     TRY(must_control_caller());
     RefPtr<task::Group> group = task::find_group(Pid{id});
     if (!group) return fail(Errno::kESRCH);
@@ -170,7 +170,9 @@ Result<u64> Terminal::ioctl(u32 request, u64 argument, const Access& access) {
         TRY(must_control_caller());
         TRY(task::give_up_terminal());
         return 0;
-    case abi::kTIOCGSID: TRY(must_control_caller()); return give(task::session_of(task::current_process())->id());
+    case abi::kTIOCGSID:
+        TRY(must_control_caller());
+        return give(task::group_of(task::current_process())->session->id());
     case abi::kTIOCGPGRP: {
         TRY(must_control_caller());
         const RefPtr<task::Group> group = foreground_group();

@@ -39,6 +39,12 @@ template <class T, class... Arguments> Result<std::unique_ptr<T>> make(Arguments
     if (object == nullptr) return fail(Errno::kENOMEM);
     return std::unique_ptr<T>(object);
 }
+// Elements of a plain type are not initialised.
+template <class T> Result<std::unique_ptr<T[]>> make_array(usize count) {
+    std::unique_ptr<T[]> array(new (std::nothrow) T[count]);
+    if (!array) return fail(Errno::kENOMEM);
+    return array;
+}
 template <class T, class... Arguments> Result<RefPtr<T>> make_ref(Arguments&&... arguments) {
     T* object = new (std::nothrow) T(std::forward<Arguments>(arguments)...);
     if (object == nullptr) return fail(Errno::kENOMEM);

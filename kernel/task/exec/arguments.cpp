@@ -102,24 +102,21 @@ Result<> StringBlock::append_tail(const StringBlock& other) {
 
 Result<> StringBlock::append_user_string(u64 address, u64 limit) {
     limit = std::min(limit, kMaxStringSize);
-    for (u64 length = 0;;) {
+    for (u64 length = 0; length < limit;) {
         Page& page = *TRY(page_with_room());
-        u8* const to = page.bytes + page.used;
-        if (!mm::is_user_range(address + length, 1)) return fail(Errno::kEFAULT);
-        const u64 room =
-            std::min({Page::kCapacity - page.used, limit - length, arch::kUserEnd.raw - (address + length)});
-        if (room == 0) return fail(Errno::kE2BIG);
-        const i64 copied = arch::copy_string_from_user_raw(reinterpret_cast<char*>(to), address + length, room);
-        if (copied < 0) return fail(Errno::kEFAULT);
-        const bool complete = static_cast<u64>(copied) < room;
-        const u64 part = static_cast<u64>(copied) + (complete ? 1 : 0);
+        const u64 room = std::min(Page::kCapacity - page.used, limit - length);
+        char* const to = reinterpret_cast<char*>(page.bytes + page.used);
+        const auto text = mm::copy_string_from_user({to, room}, address + length);
+        if (!text && text.error() != Errno::kENAMETOOLONG) return fail(text.error());
+        const u64 part = text ? text->size() + 1 : room;  // too long: the page is full of it, and there is more
         page.used += part;
         size_ += part;
         length += part;
-        if (complete) break;
+        if (!text) continue;
+        ++count_;
+        return {};
     }
-    ++count_;
-    return {};
+    return fail(Errno::kE2BIG);
 }
 
 Result<> StringBlock::append_user_array(u64 array, u64 limit) {

@@ -10,7 +10,7 @@
 #include "kernel/mm/slab/slab.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"
 #include "kernel/task/exec/elf.hpp"
-#include "kernel/task/exit.hpp"
+#include "kernel/task/life.hpp"
 #include "kernel/task/signal/internal.hpp"
 
 namespace hd::task {
@@ -52,8 +52,7 @@ Result<fs::DentryRef> find_file(const fs::WalkStart& start, std::string_view pat
 Result<> read_image(fs::Inode& inode, std::span<const u8> head, ElfImage& image) {
     const ElfTable table = TRY(elf_table(head));
     if (table.offset + table.size <= head.size()) return parse_elf(head, head.subspan(table.offset, table.size), image);
-    const std::unique_ptr<u8[]> bytes(new (std::nothrow) u8[table.size]);
-    if (!bytes) return fail(Errno::kENOMEM);
+    const auto bytes = TRY(mm::make_array<u8>(table.size));
     const usize size = TRY(read_file(inode, table.offset, {bytes.get(), table.size}));
     return parse_elf(head, {bytes.get(), size}, image);
 }
@@ -61,8 +60,7 @@ Result<> read_image(fs::Inode& inode, std::span<const u8> head, ElfImage& image)
 // The dynamic linker that the program asks for must be there (ENOENT, EACCES); running it is not supported.
 Result<> check_interpreter(const fs::WalkStart& start, fs::Inode& inode, const ElfImage& image, std::string_view path) {
     if (image.interpreter_size == 0) return {};
-    const std::unique_ptr<char[]> name(new (std::nothrow) char[image.interpreter_size]);
-    if (!name) return fail(Errno::kENOMEM);
+    const auto name = TRY(mm::make_array<char>(image.interpreter_size));
     const usize size =
         TRY(read_file(inode, image.interpreter_offset, {reinterpret_cast<u8*>(name.get()), image.interpreter_size}));
     if (size != image.interpreter_size || name[size - 1] != 0) return fail(Errno::kENOEXEC);

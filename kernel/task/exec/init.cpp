@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The first process: kernel/task/init.hpp.
-#include "kernel/task/init.hpp"
+// The first process: kernel/task/life.hpp.
 
 #include <algorithm>
 #include <cstring>
 
 #include "kernel/core/panic.hpp"
 #include "kernel/mm/slab/slab.hpp"
-#include "kernel/task/clone.hpp"
 #include "kernel/task/exec/exec.hpp"
+#include "kernel/task/life.hpp"
 #include "kernel/task/signal/internal.hpp"
 
 namespace hd::task {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What a thread does about its signals on its way back to user mode: kernel/task/signal/signal.hpp.
-#include "kernel/abi/syscall_numbers.hpp"
-#include "kernel/task/exit.hpp"
+#include "kernel/task/life.hpp"
 #include "kernel/task/signal/internal.hpp"
 
 namespace hd::task {
 
 namespace {
+
+constexpr u64 kRestartSyscall = 219;  // its number
 
 // A signal with a handler, taken.
 struct Delivery {
@@ -17,18 +18,13 @@ struct Delivery {
 // The default action of a signal that was taken. Returns if the thread goes on.
 void act_by_default(Thread& self, int signo) {
     Process& process = self.process();
-    switch (default_action(signo)) {
-    case DefaultAction::Ignore:
-    case DefaultAction::Continue: return;
-    case DefaultAction::Stop: {
-        // Nobody could continue it (POSIX.1-2017, 2.4.3). SIGSTOP stops all the same.
-        if (signo != abi::kSIGSTOP && is_orphaned(*group_of(process))) return;
-        const SignalGuard guard(process.signal_lock);
-        if (process.stop_taken) begin_stop_locked(process, signo);  // else SIGCONT has come meanwhile
-        return;
-    }
-    case DefaultAction::Terminate: begin_exit(process, signo);
-    }
+    const u64 bit = abi::signal_bit(signo);
+    if ((bit & kHarmlessSignals) != 0) return;
+    if ((bit & kStopSignals) == 0) return begin_exit(process, signo);
+    // Nobody could continue it (POSIX.1-2017, 2.4.3). SIGSTOP stops all the same.
+    if (signo != abi::kSIGSTOP && is_orphaned(*group_of(process))) return;
+    const SignalGuard guard(process.signal_lock);
+    if (process.stop_taken) begin_stop_locked(process, signo);  // else SIGCONT has come meanwhile
 }
 
 enum class Next : u8 { Nothing, Handler, Default, Stop, Exit };
@@ -69,7 +65,7 @@ void settle_system_call(arch::TrapFrame& frame, const abi::SigAction* handler) {
     case Errno::kERESTARTNOINTR: restart = true; break;
     case Errno::kERESTARTSYS: restart = restart || (handler->flags & abi::kSA_RESTART) != 0; break;
     case Errno::kERESTARTNOHAND: break;
-    case Errno::kERESTART_RESTARTBLOCK: number = abi::k__NR_restart_syscall; break;
+    case Errno::kERESTART_RESTARTBLOCK: number = kRestartSyscall; break;
     default: return;
     }
     if (restart)
@@ -78,16 +74,11 @@ void settle_system_call(arch::TrapFrame& frame, const abi::SigAction* handler) {
         frame.set_result(static_cast<u64>(-static_cast<i64>(Errno::kEINTR)));
 }
 
-bool on_stack(const abi::StackT& stack, u64 sp) {
-    return (static_cast<u32>(stack.ss_flags) & abi::kSS_AUTODISARM) == 0 && sp > stack.ss_sp &&
-           sp - stack.ss_sp <= stack.ss_size;
-}
-
 // The frame on the user's stack, and the mask for the handler. EFAULT: there is no stack to put it on.
 Result<> enter_handler(Thread& self, arch::TrapFrame& frame, const Delivery& delivery) {
     const abi::SigAction& action = delivery.action;
     const abi::StackT alternate = self.alternate_stack;
-    const bool nested = on_stack(alternate, frame.sp().raw);
+    const bool nested = on_alternate_stack(alternate, frame.sp().raw);
     const bool switch_stack = (action.flags & abi::kSA_ONSTACK) != 0 && alternate.ss_size != 0 && !nested;
     const u64 old_mask = self.restore_mask ? self.saved_mask : self.blocked;
     TRY(arch::push_signal_frame(frame, delivery.info, action, old_mask, alternate,

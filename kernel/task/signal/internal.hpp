@@ -15,6 +15,11 @@ void begin_exit_locked(Process& process, i32 status) REQUIRES(process.signal_loc
 inline bool leaving_locked(const Thread& self, const Process& process) REQUIRES(process.signal_lock) {
     return process.exiting || (process.survivor != nullptr && process.survivor != &self);
 }
+// An alternate stack that disarms itself is no longer the thread's while it is on it (sigaltstack(2), SS_AUTODISARM).
+inline bool on_alternate_stack(const abi::StackT& stack, u64 sp) {
+    return (static_cast<u32>(stack.ss_flags) & abi::kSS_AUTODISARM) == 0 && sp > stack.ss_sp &&
+           sp - stack.ss_sp <= stack.ss_size;
+}
 void set_blocked_locked(Process& process, Thread& self, u64 mask) REQUIRES(process.signal_lock);
 
 // Group stops (kernel/task/signal/stop.cpp).

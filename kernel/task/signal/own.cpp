@@ -48,10 +48,7 @@ Result<abi::SigAction> exchange_action(int signo, const abi::SigAction* replacem
     action = *replacement;
     action.flags &= kKnownFlags;
     action.mask &= ~kUnblockableSignals;
-    const DefaultAction by_default = default_action(signo);
-    if (action.handler == abi::kSIG_IGN ||
-        (action.handler == abi::kSIG_DFL &&
-         (by_default == DefaultAction::Ignore || by_default == DefaultAction::Continue))) {
+    if (action.handler == abi::kSIG_IGN || (action.handler == abi::kSIG_DFL && (bit & kHarmlessSignals) != 0)) {
         process.pending.remove(bit);  // even if it is blocked (POSIX.1-2017, 2.4.3)
         for (Thread& thread : process.threads) thread.pending.remove(bit);
     }
@@ -62,9 +59,8 @@ Result<> change_alternate_stack(const abi::StackT* replacement, abi::StackT& old
     constexpr u64 kLeastStack = 2048;  // MINSIGSTKSZ
     Thread& self = current_thread();
     abi::StackT& stack = self.alternate_stack;
-    const u64 sp = self.frame().sp().raw;
     const u32 kept = static_cast<u32>(stack.ss_flags) & abi::kSS_AUTODISARM;
-    const bool on_it = kept == 0 && sp > stack.ss_sp && sp - stack.ss_sp <= stack.ss_size;
+    const bool on_it = on_alternate_stack(stack, self.frame().sp().raw);
     old = stack;
     old.ss_flags = static_cast<i32>(kept) | (on_it ? abi::kSS_ONSTACK : stack.ss_size == 0 ? abi::kSS_DISABLE : 0);
     if (replacement == nullptr) return {};

@@ -2,23 +2,10 @@
 // Pending signals: kernel/task/signal/pending.hpp.
 #include "kernel/task/signal/pending.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace hd::task {
-
-DefaultAction default_action(int signo) {
-    switch (signo) {
-    case abi::kSIGCHLD:
-    case abi::kSIGURG:
-    case abi::kSIGWINCH: return DefaultAction::Ignore;
-    case abi::kSIGCONT: return DefaultAction::Continue;
-    case abi::kSIGSTOP:
-    case abi::kSIGTSTP:
-    case abi::kSIGTTIN:
-    case abi::kSIGTTOU: return DefaultAction::Stop;
-    default: return DefaultAction::Terminate;
-    }
-}
 
 void PendingSignals::add(int signo, std::unique_ptr<QueuedSignal> record) {
     if (!wants(signo)) return;
@@ -30,25 +17,18 @@ bool PendingSignals::take(u64 wanted, abi::SigInfo& info) {
     u64 candidates = set_ & wanted;
     if (candidates == 0) return false;
     if ((candidates & kSynchronousSignals) != 0) candidates &= kSynchronousSignals;
-    const int signo = std::countr_zero(candidates) + 1;
+    const u64 lowest = candidates & -candidates;
+    const int signo = std::countr_zero(lowest) + 1;
 
     info = abi::SigInfo{};
     info.signo = signo;
-    bool found = false, more = false;
-    for (auto it = queue_.begin(); it != queue_.end();) {
-        QueuedSignal& record = *it;
-        if (record.info.signo != signo) {
-            ++it;
-        } else if (!found) {
-            found = true;
-            info = record.info;
-            it = queue_.erase_and_dispose(it, std::default_delete<QueuedSignal>());
-        } else {
-            more = true;
-            break;
-        }
+    const auto is_it = [signo](const QueuedSignal& record) { return record.info.signo == signo; };
+    auto record = std::find_if(queue_.begin(), queue_.end(), is_it);
+    if (record != queue_.end()) {
+        info = record->info;
+        record = queue_.erase_and_dispose(record, std::default_delete<QueuedSignal>());
     }
-    if (!more) set_ &= ~abi::signal_bit(signo);
+    if (std::none_of(record, queue_.end(), is_it)) set_ &= ~lowest;
     return true;
 }
 

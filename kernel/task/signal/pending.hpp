@@ -23,13 +23,13 @@ struct QueuedSignal : boost::intrusive::list_base_hook<>, mm::CachedBy<QueuedSig
 inline constexpr u64 kSynchronousSignals = abi::signal_bit(abi::kSIGSEGV) | abi::signal_bit(abi::kSIGBUS) |
                                            abi::signal_bit(abi::kSIGILL) | abi::signal_bit(abi::kSIGTRAP) |
                                            abi::signal_bit(abi::kSIGFPE) | abi::signal_bit(abi::kSIGSYS);
+// What signals do when no handler is set (signal(7), "Standard signals"): these stop the process, these do nothing to who takes
+// them - SIGCONT has continued it when it was sent -, all others end it.
 inline constexpr u64 kStopSignals = abi::signal_bit(abi::kSIGSTOP) | abi::signal_bit(abi::kSIGTSTP) |
                                     abi::signal_bit(abi::kSIGTTIN) | abi::signal_bit(abi::kSIGTTOU);
+inline constexpr u64 kHarmlessSignals = abi::signal_bit(abi::kSIGCHLD) | abi::signal_bit(abi::kSIGURG) |
+                                        abi::signal_bit(abi::kSIGWINCH) | abi::signal_bit(abi::kSIGCONT);
 inline constexpr u64 kUnblockableSignals = abi::signal_bit(abi::kSIGKILL) | abi::signal_bit(abi::kSIGSTOP);
-
-// What a signal does when no handler is set (signal(7), "Standard signals").
-enum class DefaultAction : u8 { Terminate, Ignore, Stop, Continue };
-DefaultAction default_action(int signo);
 
 class PendingSignals {
 public:

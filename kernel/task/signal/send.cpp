@@ -5,9 +5,7 @@
 namespace hd::task {
 
 abi::SigInfo user_signal(int signo, int code) {
-    abi::SigInfo info;
-    info.signo = signo;
-    info.code = code;
+    abi::SigInfo info = kernel_signal(signo, code);
     info.rt.pid = current_process().pid();
     info.rt.uid = current_process().credentials.uid;
     return info;
@@ -56,12 +54,12 @@ namespace {
 // (Linux: sig_ignored()). Pid 1 ignores what it has no handler for, whoever sends it (kill(2), "Notes").
 bool ignored_locked(const Process& process, const Thread* target, int signo) REQUIRES(process.signal_lock) {
     const Thread& thread = target != nullptr ? *target : process.threads.front();
-    if ((thread.blocked & abi::signal_bit(signo)) != 0) return false;
+    const u64 bit = abi::signal_bit(signo);
+    if ((thread.blocked & bit) != 0) return false;
     const u64 handler = process.actions[signo - 1].handler;
     if (handler == abi::kSIG_IGN) return true;
     if (handler != abi::kSIG_DFL) return false;
-    return process.unkillable || default_action(signo) == DefaultAction::Ignore ||
-           default_action(signo) == DefaultAction::Continue;
+    return process.unkillable || (bit & kHarmlessSignals) != 0;
 }
 
 // A stop and a continuation cancel what is pending of the other (POSIX.1-2017, 2.4.1), even if ignored or blocked.
@@ -104,7 +102,7 @@ bool may_signal_locked(const Process& target, int signo) REQUIRES(g_tree_lock) {
     const Process& self = current_process();
     const fs::Credentials& mine = self.credentials;
     const fs::Credentials& theirs = target.credentials;
-    return mine.euid == 0 || mine.euid == theirs.uid || mine.euid == theirs.suid || mine.uid == theirs.uid ||
+    return mine.is_root() || mine.euid == theirs.uid || mine.euid == theirs.suid || mine.uid == theirs.uid ||
            mine.uid == theirs.suid || (signo == abi::kSIGCONT && self.group->session == target.group->session);
 }
 
@@ -118,16 +116,10 @@ Result<> send_checked_locked(Process& process, const abi::SigInfo& info) REQUIRE
     return info.signo == 0 ? Result<>() : send_signal(process, info);
 }
 
-// Collects what the members of a group answer: success if one succeeded, else an error of one of them (kill(2)).
-struct GroupAnswer {
-    Result<> result = fail(Errno::kESRCH);
-    bool success = false;
-    void add(Result<> one) {
-        success = success || one.has_value();
-        result = one;
-    }
-    Result<> get() const { return success ? Result<>() : result; }
-};
+Result<> send_to_process_locked(i32 pid, const abi::SigInfo& info) REQUIRES(g_tree_lock) {
+    Process* const process = find_process_locked(pid);
+    return process == nullptr ? fail(Errno::kESRCH) : send_checked_locked(*process, info);
+}
 
 }  // namespace
 
@@ -173,26 +165,27 @@ Result<> kill(i32 pid, int signo) {
     const abi::SigInfo info = user_signal(signo);
     Process& self = current_process();
     const TreeGuard guard(g_tree_lock);
-    if (pid > 0) {
-        Process* const process = find_process_locked(pid);
-        return process == nullptr ? fail(Errno::kESRCH) : send_checked_locked(*process, info);
-    }
+    if (pid > 0) return send_to_process_locked(pid, info);
     if (pid == -1) {
         // Everybody whom it may reach: that some are out of reach is no error (Linux: kill_something_info()).
         Result<> result = fail(Errno::kESRCH);
-        for (PidLink* link = g_pids.find_from(2, PidKind::Process); link != nullptr;
-             link = g_pids.find_from(link->number() + 1, PidKind::Process)) {
-            if (link == &self) continue;
-            const Result<> sent = send_checked_locked(static_cast<Process&>(*link), info);
+        for (Process* process = next_process_locked(2); process; process = next_process_locked(process->pid() + 1)) {
+            if (process == &self) continue;
+            const Result<> sent = send_checked_locked(*process, info);
             result = !sent && sent.error() != Errno::kEPERM ? sent : Result<>();
         }
         return result;
     }
-    GroupAnswer answer;
     Group* const group = pid == 0 ? self.group.get() : pid == INT32_MIN ? nullptr : find_group_locked(-pid);
-    if (group != nullptr)
-        for (Process& member : group->members) answer.add(send_checked_locked(member, info));
-    return answer.get();
+    if (group == nullptr) return fail(Errno::kESRCH);
+    // Success if one member could be reached, else an error of one of them.
+    Result<> result = fail(Errno::kESRCH);
+    bool reached = false;
+    for (Process& member : group->members) {
+        result = send_checked_locked(member, info);
+        reached = reached || result;
+    }
+    return reached ? Result<>() : result;
 }
 
 // Only to itself may a program pretend to be the kernel or kill(2) (rt_sigqueueinfo(2)).
@@ -203,8 +196,7 @@ static bool may_claim(const abi::SigInfo& info, i32 pid) {
 Result<> queue_signal(i32 pid, const abi::SigInfo& info) {
     if (!may_claim(info, pid)) return fail(Errno::kEPERM);
     const TreeGuard guard(g_tree_lock);
-    Process* const process = find_process_locked(pid);
-    return process == nullptr ? fail(Errno::kESRCH) : send_checked_locked(*process, info);
+    return send_to_process_locked(pid, info);
 }
 
 static Result<> signal_thread(i32 pid, i32 tid, const abi::SigInfo& info) {
