@@ -13,43 +13,39 @@ namespace hd::syscall {
 
 #define SYSCALL(number, name, parameters)
 #define ALIAS(number, name, parameters, call) \
-    Result<u64> sys_##name parameters { return sys_##call; }
+    Answer sys_##name parameters { return sys_##call; }
 #include "kernel/syscall/table.def"
 
 namespace {
 
 constexpr usize kTableSize = 512;
-using Entry = u64 (*)(arch::TrapFrame& frame);
+using Entry = Answer (*)(arch::TrapFrame& frame);
 
 template <class T> T argument(u64 raw) {
     if constexpr (std::is_integral_v<T>)
         return static_cast<T>(raw);
-    else if constexpr (std::is_base_of_v<Text, T>)
-        return T{{raw}};
     else
         return T{raw};
 }
-template <> Text argument<Text>(u64 raw) { return Text{raw}; }
 
-// What the table holds for a handler: takes the registers apart, puts the result together.
+// What the table holds for a handler: takes the registers apart.
 template <auto Function> struct Adapter;
-template <class... Arguments, Result<u64> (*Function)(Arguments...)> struct Adapter<Function> {
-    static u64 call(arch::TrapFrame& frame) {
+template <class... Arguments, Answer (*Function)(Arguments...)> struct Adapter<Function> {
+    static Answer call(arch::TrapFrame& frame) {
         return [&frame]<usize... Index>(std::index_sequence<Index...>) {
-            const Result<u64> result = Function(argument<Arguments>(frame.syscall_argument(Index))...);
-            return result ? *result : static_cast<u64>(-static_cast<i64>(result.error()));
+            return Function(argument<Arguments>(frame.syscall_argument(Index))...);
         }(std::index_sequence_for<Arguments...>());
     }
 };
 
-u64 missing(arch::TrapFrame& frame) {
+Answer missing(arch::TrapFrame& frame) {
     static constinit std::atomic<u64> reported[kTableSize / 64] = {};
     const u64 number = frame.syscall_number(), slot = number < kTableSize ? number : kTableSize - 1;
     const u64 bit = u64{1} << slot % 64;
     // relaxed: only the line in the log depends on it.
     const bool told = (reported[slot / 64].fetch_or(bit, std::memory_order_relaxed) & bit) != 0;
     if (!told) log::info("system call {} is not implemented", number);
-    return static_cast<u64>(-static_cast<i64>(Errno::kENOSYS));
+    return fail(Errno::kENOSYS);
 }
 
 constexpr auto kTable = [] {
@@ -65,7 +61,7 @@ constexpr auto kTable = [] {
 void dispatch(arch::TrapFrame& frame) {
     const u64 number = frame.syscall_number();
     const Entry entry = number < kTableSize ? kTable[number] : missing;
-    frame.set_result(entry(frame));
+    frame.set_result(entry(frame).raw());
 }
 
 }  // namespace hd::syscall

@@ -5,7 +5,7 @@
 
 namespace hd::syscall {
 
-// Runs the call that the frame holds and stores the result in it; errors become negative numbers here and nowhere else.
+// Runs the call that the frame holds and stores the answer in it.
 // Task context, IRQs on.
 void dispatch(arch::TrapFrame& frame);
 

@@ -2,11 +2,9 @@
 // System calls of open files: reading, writing, descriptors.
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include "kernel/abi/ioctl.hpp"
 #include "kernel/ipc/pipe.hpp"
-#include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
 
 namespace hd::syscall {
@@ -23,8 +21,7 @@ public:
         const usize size = static_cast<usize>(count);
         abi::IoVec* list = small_;
         if (size > std::size(small_)) {
-            large_.reset(new (std::nothrow) abi::IoVec[size]);
-            if (!large_) return fail(Errno::kENOMEM);
+            large_ = TRY(mm::make_array<abi::IoVec>(size));
             list = large_.get();
         }
         TRY(mm::copy_from_user(list, from.address(), size * sizeof(abi::IoVec)));
@@ -50,7 +47,7 @@ fs::IoBuffer user_buffer(Buffer buffer, Size count) {
 // file_remove_privs()).
 Result<u64> after_write(const fs::File& file, Result<u64> result) {
     if (result && (file.inode->mode & (abi::kS_ISUID | abi::kS_ISGID)) != 0) [[unlikely]]
-        fs::drop_set_id(*file.inode, process().credentials);
+        fs::drop_set_id(*file.inode, me());
     return result;
 }
 
@@ -77,69 +74,68 @@ Result<u64> write_at(Fd fd, fs::IoBuffer buffer, Offset offset) {
 
 // ---- reading and writing
 
-Result<u64> sys_read(Fd fd, Buffer buffer, Size count) {
+Answer sys_read(Fd fd, Buffer buffer, Size count) {
     const fs::FileRef file = TRY(file_of(fd));
     fs::IoBuffer to = user_buffer(buffer, count);
     return file->read(to);
 }
 
-Result<u64> sys_write(Fd fd, Buffer buffer, Size count) {
+Answer sys_write(Fd fd, Buffer buffer, Size count) {
     const fs::FileRef file = TRY(file_of(fd));
     fs::IoBuffer from = user_buffer(buffer, count);
     return after_write(*file, file->write(from));
 }
 
-Result<u64> sys_pread64(Fd fd, Buffer buffer, Size count, Offset offset) {
+Answer sys_pread64(Fd fd, Buffer buffer, Size count, Offset offset) {
     return read_at(fd, user_buffer(buffer, count), offset);
 }
 
-Result<u64> sys_pwrite64(Fd fd, Buffer buffer, Size count, Offset offset) {
+Answer sys_pwrite64(Fd fd, Buffer buffer, Size count, Offset offset) {
     return write_at(fd, user_buffer(buffer, count), offset);
 }
 
-Result<u64> sys_readv(Fd fd, In<abi::IoVec> from, Int count) {
+Answer sys_readv(Fd fd, In<abi::IoVec> from, Int count) {
     const fs::FileRef file = TRY(file_of(fd));
     Pieces pieces;
     fs::IoBuffer to = TRY(pieces.load(from, count));
     return file->read(to);
 }
 
-Result<u64> sys_writev(Fd fd, In<abi::IoVec> from, Int count) {
+Answer sys_writev(Fd fd, In<abi::IoVec> from, Int count) {
     const fs::FileRef file = TRY(file_of(fd));
     Pieces pieces;
     fs::IoBuffer source = TRY(pieces.load(from, count));
     return after_write(*file, file->write(source));
 }
 
-Result<u64> sys_preadv(Fd fd, In<abi::IoVec> from, Int count, Offset offset) {
+Answer sys_preadv(Fd fd, In<abi::IoVec> from, Int count, Offset offset) {
     Pieces pieces;
     return read_at(fd, TRY(pieces.load(from, count)), offset);
 }
 
-Result<u64> sys_pwritev(Fd fd, In<abi::IoVec> from, Int count, Offset offset) {
+Answer sys_pwritev(Fd fd, In<abi::IoVec> from, Int count, Offset offset) {
     Pieces pieces;
     return write_at(fd, TRY(pieces.load(from, count)), offset);
 }
 
-Result<u64> sys_lseek(Fd fd, Offset offset, Int whence) {
+Answer sys_lseek(Fd fd, Offset offset, Int whence) {
     const fs::FileRef file = TRY(file_of(fd));
     return file->seek(offset, whence);
 }
 
-Result<u64> sys_getdents64(Fd fd, Buffer buffer, UInt count) {
+Answer sys_getdents64(Fd fd, Buffer buffer, UInt count) {
     const fs::FileRef file = TRY(file_of(fd));
     fs::IoBuffer to = user_buffer(buffer, count);
     return file->read_entries(to);
 }
 
 // A page at a time through the kernel. What was read and could not be written is not taken from `in`.
-Result<u64> sys_sendfile(Fd out, Fd in, InOut<i64> offset, Size count) {
+Answer sys_sendfile(Fd out, Fd in, InOut<i64> offset, Size count) {
     const fs::FileRef source = TRY(file_of(in)), target = TRY(file_of(out));
     if (!source->readable() || !target->writable()) return fail(Errno::kEBADF);
     if (source->inode->kind != fs::InodeKind::Regular || (target->status_flags() & abi::kO_APPEND) != 0)
         return fail(Errno::kEINVAL);
-    const std::unique_ptr<u8[]> page(new (std::nothrow) u8[mm::kPageSize]);
-    if (!page) return fail(Errno::kENOMEM);
+    const auto page = TRY(mm::make_array<u8>(mm::kPageSize));
     i64 position = offset ? TRY(offset.load()) : static_cast<i64>(TRY(source->seek(0, abi::kSEEK_CUR)));
     if (position < 0) return fail(Errno::kEINVAL);
     u64 done = 0;
@@ -164,7 +160,7 @@ Result<u64> sys_sendfile(Fd out, Fd in, InOut<i64> offset, Size count) {
 
 // ---- opening and closing
 
-Result<u64> sys_openat(DirFd directory, Path path, Flags flags, Mode mode) {
+Answer sys_openat(DirFd directory, Path path, Flags flags, Mode mode) {
     PathArgument buffer;
     const std::string_view name = TRY(buffer.load(path));
     const u32 permissions = mode & 07777 & ~process().fs->umask();
@@ -178,15 +174,12 @@ Result<u64> sys_openat(DirFd directory, Path path, Flags flags, Mode mode) {
         return fail(file.error());
     }
     table.fill(fd, std::move(*file));
-    return number(fd);
+    return fd;
 }
 
-Result<u64> sys_close(Fd fd) {
-    TRY(process().files->close(fd));
-    return 0;
-}
+Answer sys_close(Fd fd) { return process().files->close(fd); }
 
-Result<u64> sys_close_range(UInt first, UInt last, Flags flags) {
+Answer sys_close_range(UInt first, UInt last, Flags flags) {
     constexpr u32 kUnshare = 2, kCloexec = 4;
     if (first > last || (flags & ~(kUnshare | kCloexec)) != 0) return fail(Errno::kEINVAL);
     if ((flags & kUnshare) != 0 && process().files->reference_count() != 1) {
@@ -198,9 +191,9 @@ Result<u64> sys_close_range(UInt first, UInt last, Flags flags) {
     return 0;
 }
 
-Result<u64> sys_pipe2(Out<i32> fds, Flags flags) {
+Answer sys_pipe2(Out<i32> fds, Flags flags) {
     if ((flags & ~(abi::kO_CLOEXEC | abi::kO_NONBLOCK)) != 0) return fail(Errno::kEINVAL);
-    ipc::PipeEnds ends = TRY(ipc::make_pipe(flags & abi::kO_NONBLOCK, process().credentials));
+    ipc::PipeEnds ends = TRY(ipc::make_pipe(flags & abi::kO_NONBLOCK, me()));
     const bool cloexec = (flags & abi::kO_CLOEXEC) != 0;
     fs::FdTable& table = *process().files;
     i32 pair[2] = {TRY(table.reserve(cloexec, 0, descriptor_limit())), -1};
@@ -219,25 +212,22 @@ Result<u64> sys_pipe2(Out<i32> fds, Flags flags) {
 
 // ---- descriptors
 
-Result<u64> sys_dup(Fd fd) {
-    fs::FdTable& table = *process().files;
-    return number(TRY(table.install(TRY(table.get_any(fd)), false, 0, descriptor_limit())));
-}
+Answer sys_dup(Fd fd) { return install(TRY(process().files->get_any(fd)), false); }
 
-Result<u64> sys_dup3(Fd old_fd, Fd new_fd, Flags flags) {
+Answer sys_dup3(Fd old_fd, Fd new_fd, Flags flags) {
     if ((flags & ~abi::kO_CLOEXEC) != 0 || old_fd == new_fd) return fail(Errno::kEINVAL);
     fs::FileRef file = TRY(process().files->get_any(old_fd));
     TRY(process().files->install_at(new_fd, std::move(file), (flags & abi::kO_CLOEXEC) != 0, descriptor_limit()));
-    return number(new_fd);
+    return new_fd;
 }
 
-Result<u64> sys_dup2(Fd old_fd, Fd new_fd) {
+Answer sys_dup2(Fd old_fd, Fd new_fd) {
     if (old_fd != new_fd) return sys_dup3(old_fd, new_fd, 0);
     TRY(process().files->get_any(old_fd));
-    return number(new_fd);
+    return new_fd;
 }
 
-Result<u64> sys_fcntl(Fd fd, UInt command, Address argument) {
+Answer sys_fcntl(Fd fd, UInt command, Address argument) {
     fs::FdTable& table = *process().files;
     const fs::FileRef file = TRY(table.get_any(fd));
     if (file->path_only() && command != abi::kF_DUPFD && command != abi::kF_DUPFD_CLOEXEC && command != abi::kF_GETFD &&
@@ -247,13 +237,12 @@ Result<u64> sys_fcntl(Fd fd, UInt command, Address argument) {
     case abi::kF_DUPFD:
     case abi::kF_DUPFD_CLOEXEC:
         if (argument >= descriptor_limit()) return fail(Errno::kEINVAL);
-        return number(
-            TRY(table.install(file, command == abi::kF_DUPFD_CLOEXEC, static_cast<int>(argument), descriptor_limit())));
-    case abi::kF_GETFD: return u64{TRY(table.cloexec(fd)) ? abi::kFD_CLOEXEC : 0};
-    case abi::kF_SETFD: TRY(table.set_cloexec(fd, (argument & abi::kFD_CLOEXEC) != 0)); return 0;
+        return table.install(file, command == abi::kF_DUPFD_CLOEXEC, static_cast<int>(argument), descriptor_limit());
+    case abi::kF_GETFD: return TRY(table.cloexec(fd)) ? abi::kFD_CLOEXEC : 0;
+    case abi::kF_SETFD: return table.set_cloexec(fd, (argument & abi::kFD_CLOEXEC) != 0);
     case abi::kF_GETFL:
-        return u64{file->status_flags() &
-                   ~(abi::kO_CREAT | abi::kO_EXCL | abi::kO_NOCTTY | abi::kO_TRUNC | abi::kO_CLOEXEC)};
+        return file->status_flags() &
+               ~(abi::kO_CREAT | abi::kO_EXCL | abi::kO_NOCTTY | abi::kO_TRUNC | abi::kO_CLOEXEC);
     case abi::kF_SETFL: {
         constexpr u32 kChangeable = abi::kO_APPEND | abi::kO_NONBLOCK | abi::kO_DIRECT | abi::kO_NOATIME;
         u32 old = file->status_flags();
@@ -264,16 +253,16 @@ Result<u64> sys_fcntl(Fd fd, UInt command, Address argument) {
     }
     case abi::kF_GETPIPE_SZ:
         if (file->inode->kind != fs::InodeKind::Fifo) return fail(Errno::kEBADF);
-        return u64{ipc::PipeInode::kCapacity};
+        return ipc::PipeInode::kCapacity;
     default: return fail(Errno::kEINVAL);  // record locks, owners, seals: "not recognised by this kernel" (fcntl(2))
     }
 }
 
-Result<u64> sys_ioctl(Fd fd, UInt request, Address argument) {
+Answer sys_ioctl(Fd fd, UInt request, Address argument) {
     const fs::FileRef file = TRY(file_of(fd));
     switch (request) {
-    case abi::kFIOCLEX: TRY(process().files->set_cloexec(fd, true)); return 0;
-    case abi::kFIONCLEX: TRY(process().files->set_cloexec(fd, false)); return 0;
+    case abi::kFIOCLEX: return process().files->set_cloexec(fd, true);
+    case abi::kFIONCLEX: return process().files->set_cloexec(fd, false);
     case abi::kFIONBIO:
         if (TRY(In<i32>(argument).load()) != 0)
             file->flags.fetch_or(abi::kO_NONBLOCK, std::memory_order_relaxed);  // see File::flags
@@ -286,33 +275,33 @@ Result<u64> sys_ioctl(Fd fd, UInt request, Address argument) {
 
 // ---- sizes and storage
 
-Result<u64> sys_ftruncate(Fd fd, Offset size) {
+Answer sys_ftruncate(Fd fd, Offset size) {
     if (size < 0) return fail(Errno::kEINVAL);
     const fs::FileRef file = TRY(file_of(fd));
     if (!file->writable() || file->inode->kind != fs::InodeKind::Regular) return fail(Errno::kEINVAL);
     TRY(fs::change_size(*file->inode, static_cast<u64>(size)));
-    fs::drop_set_id(*file->inode, process().credentials);
+    fs::drop_set_id(*file->inode, me());
     return 0;
 }
 
 // All files are in memory: they are as safe as they will ever be.
-Result<u64> sys_fsync(Fd fd) {
+Answer sys_fsync(Fd fd) {
     const fs::FileRef file = TRY(file_of(fd));
     if (file->inode->kind != fs::InodeKind::Regular && !file->inode->is_directory()) return fail(Errno::kEINVAL);
     return 0;
 }
 
-Result<u64> sys_sync() { return 0; }
+Answer sys_sync() { return 0; }
 
-Result<u64> sys_syncfs(Fd fd) {
+Answer sys_syncfs(Fd fd) {
     TRY(file_of(fd));
     return 0;
 }
 
-Result<u64> sys_fadvise64(Fd fd, Offset, Size, Int advice) {
+Answer sys_fadvise64(Fd fd, Offset, Size, Int advice) {
     const fs::FileRef file = TRY(file_of(fd));
     if (file->inode->kind == fs::InodeKind::Fifo) return fail(Errno::kESPIPE);
-    return advice >= 0 && advice <= 5 ? Result<u64>(0) : fail(Errno::kEINVAL);
+    return advice >= 0 && advice <= 5 ? Result<>() : fail(Errno::kEINVAL);
 }
 
 }  // namespace hd::syscall

@@ -5,7 +5,6 @@
 
 #include "kernel/abi/futex.hpp"
 #include "kernel/abi/time.hpp"
-#include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
 #include "kernel/task/thread.hpp"
 #include "kernel/time/timer.hpp"
@@ -25,23 +24,22 @@ Result<u64> relative_wait(task::RestartBlock& block) {
 
 }  // namespace
 
-Result<u64> sys_futex(Address word, UInt operation, UInt value, In<abi::Timespec> timeout, Address, UInt bits) {
+Answer sys_futex(Address word, UInt operation, UInt value, In<abi::Timespec> timeout, Address, UInt bits) {
     const bool is_private = (operation & abi::kFUTEX_PRIVATE_FLAG) != 0;
     const bool wall = (operation & abi::kFUTEX_CLOCK_REALTIME) != 0;
     const auto scope = is_private ? ipc::FutexScope::Private : ipc::FutexScope::Shared;
     const u32 command = operation & ~(abi::kFUTEX_PRIVATE_FLAG | abi::kFUTEX_CLOCK_REALTIME);
     if (wall && command != abi::kFUTEX_WAIT_BITSET) return fail(Errno::kENOSYS);
     switch (command) {
-    case abi::kFUTEX_WAKE: return TRY(ipc::futex_wake(word, scope, value, abi::kFUTEX_BITSET_MATCH_ANY));
-    case abi::kFUTEX_WAKE_BITSET: return TRY(ipc::futex_wake(word, scope, value, bits));
+    case abi::kFUTEX_WAKE: return ipc::futex_wake(word, scope, value, abi::kFUTEX_BITSET_MATCH_ANY);
+    case abi::kFUTEX_WAKE_BITSET: return ipc::futex_wake(word, scope, value, bits);
     case abi::kFUTEX_WAIT: {
         if (timeout) {
             task::RestartBlock& block = task::current_thread().restart;
             block = {relative_wait, deadline_after(TRY(duration_from(timeout))), {word, value, is_private}};
             return relative_wait(block);
         }
-        TRY(ipc::futex_wait(word, scope, value, abi::kFUTEX_BITSET_MATCH_ANY, Nanoseconds::max()));
-        return 0;
+        return ipc::futex_wait(word, scope, value, abi::kFUTEX_BITSET_MATCH_ANY, Nanoseconds::max());
     }
     case abi::kFUTEX_WAIT_BITSET: {
         Nanoseconds deadline = Nanoseconds::max();
@@ -49,8 +47,7 @@ Result<u64> sys_futex(Address word, UInt operation, UInt value, In<abi::Timespec
             deadline = TRY(duration_from(timeout));
             if (wall) deadline = deadline - time::wall_clock() + time::now();
         }
-        TRY(ipc::futex_wait(word, scope, value, bits, deadline));
-        return 0;
+        return ipc::futex_wait(word, scope, value, bits, deadline);
     }
     default: return fail(Errno::kENOSYS);
     }

@@ -12,7 +12,7 @@ struct MaskAndSize {
     u64 mask_size;
 };
 
-#define SYSCALL(number, name, parameters) Result<u64> sys_##name parameters;
+#define SYSCALL(number, name, parameters) Answer sys_##name parameters;
 #include "kernel/syscall/table.def"
 
 }  // namespace hd::syscall

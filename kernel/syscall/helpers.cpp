@@ -2,15 +2,12 @@
 // What handlers share: kernel/syscall/helpers.hpp, types.hpp.
 #include "kernel/syscall/helpers.hpp"
 
-#include <new>
-
 namespace hd::syscall {
 
 Result<std::string_view> PathArgument::load_maybe_empty(Path path) {
     const auto small = mm::copy_string_from_user(small_, path.address);
     if (small || small.error() != Errno::kENAMETOOLONG) return small;
-    large_.reset(new (std::nothrow) char[abi::kPATH_MAX]);
-    if (!large_) return fail(Errno::kENOMEM);
+    large_ = TRY(mm::make_array<char>(abi::kPATH_MAX));
     return mm::copy_string_from_user({large_.get(), abi::kPATH_MAX}, path.address);
 }
 
@@ -20,18 +17,28 @@ Result<std::string_view> PathArgument::load(Path path) {
     return text;
 }
 
+Result<RefPtr<task::Thread>> thread_or_self(PidArg id) {
+    RefPtr<task::Thread> thread = id == 0 ? RefPtr<task::Thread>(&task::current_thread()) : task::find_thread(Pid{id});
+    if (!thread) return fail(Errno::kESRCH);
+    return thread;
+}
+
+Result<int> install(fs::FileRef file, bool close_on_exec) {
+    return process().files->install(std::move(file), close_on_exec, 0, descriptor_limit());
+}
+
 fs::WalkStart walk_start() {
     const task::FsContext& context = *process().fs;
-    return {context.root(), context.working_directory(), &process().credentials};
+    return {context.root(), context.working_directory(), &me()};
 }
 
 Result<fs::WalkStart> walk_start(DirFd directory, std::string_view path) {
     const task::FsContext& context = *process().fs;
-    if (path.starts_with('/')) return fs::WalkStart{context.root(), {}, &process().credentials};
+    if (path.starts_with('/')) return fs::WalkStart{context.root(), {}, &me()};
     if (directory == abi::kAT_FDCWD) return walk_start();
     const fs::FileRef file = TRY(process().files->get_any(directory));
     if (!file->dentry || !file->inode->is_directory()) return fail(Errno::kENOTDIR);
-    return fs::WalkStart{context.root(), file->dentry, &process().credentials};
+    return fs::WalkStart{context.root(), file->dentry, &me()};
 }
 
 Result<Nanoseconds> duration_from(In<abi::Timespec> from) {

@@ -2,7 +2,6 @@
 // System calls of identity and limits: user and group ids (credentials(7)), getrlimit(2).
 #include <algorithm>
 
-#include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
 #include "kernel/task/tree.hpp"
 
@@ -12,17 +11,13 @@ namespace {
 
 constexpr u32 kKeep = ~u32{0};  // -1: leave this id as it is
 
-const fs::Credentials& mine() { return process().credentials; }
-
-bool privileged() { return mine().euid == 0; }
-
 // Changes the credentials in one step for readers from outside.
-template <class Change> Result<u64> change_credentials(Change change) {
+template <class Change> Result<> change_credentials(Change change) {
     const task::TreeGuard guard(task::g_tree_lock);
-    fs::Credentials fresh = mine();
+    fs::Credentials fresh = me();
     change(fresh);
     set_credentials_locked(process(), fresh);
-    return 0;
+    return {};
 }
 
 // The three ids of a kind, so that the rules for users and groups are written once.
@@ -30,16 +25,16 @@ struct Ids {
     u32 real, effective, saved;
     bool has(u32 id) const { return id == real || id == effective || id == saved; }
 };
-Ids users() { return {mine().uid, mine().euid, mine().suid}; }
-Ids groups() { return {mine().gid, mine().egid, mine().sgid}; }
-Result<u64> set_users(Ids ids) {
+Ids users() { return {me().uid, me().euid, me().suid}; }
+Ids groups() { return {me().gid, me().egid, me().sgid}; }
+Result<> set_users(Ids ids) {
     return change_credentials([ids](fs::Credentials& who) {
         who.uid = ids.real;
         who.euid = ids.effective;
         who.suid = ids.saved;
     });
 }
-Result<u64> set_groups(Ids ids) {
+Result<> set_groups(Ids ids) {
     return change_credentials([ids](fs::Credentials& who) {
         who.gid = ids.real;
         who.egid = ids.effective;
@@ -50,7 +45,7 @@ Result<u64> set_groups(Ids ids) {
 // setuid(2), setgid(2)
 Result<Ids> set_one(Ids ids, u32 id) {
     if (id == kKeep) return fail(Errno::kEINVAL);
-    if (privileged()) return Ids{id, id, id};
+    if (me().is_root()) return Ids{id, id, id};
     if (id != ids.real && id != ids.saved) return fail(Errno::kEPERM);
     return Ids{ids.real, id, ids.saved};
 }
@@ -59,11 +54,11 @@ Result<Ids> set_one(Ids ids, u32 id) {
 Result<Ids> set_two(Ids ids, u32 real, u32 effective) {
     Ids result = ids;
     if (real != kKeep) {
-        if (!privileged() && real != ids.real && real != ids.effective) return fail(Errno::kEPERM);
+        if (!me().is_root() && real != ids.real && real != ids.effective) return fail(Errno::kEPERM);
         result.real = real;
     }
     if (effective != kKeep) {
-        if (!privileged() && !ids.has(effective)) return fail(Errno::kEPERM);
+        if (!me().is_root() && !ids.has(effective)) return fail(Errno::kEPERM);
         result.effective = effective;
     }
     if (real != kKeep || (effective != kKeep && effective != ids.real)) result.saved = result.effective;
@@ -73,52 +68,52 @@ Result<Ids> set_two(Ids ids, u32 real, u32 effective) {
 // setresuid(2), setresgid(2)
 Result<Ids> set_three(Ids ids, u32 real, u32 effective, u32 saved) {
     for (const u32 id : {real, effective, saved})
-        if (id != kKeep && !privileged() && !ids.has(id)) return fail(Errno::kEPERM);
+        if (id != kKeep && !me().is_root() && !ids.has(id)) return fail(Errno::kEPERM);
     return Ids{real == kKeep ? ids.real : real, effective == kKeep ? ids.effective : effective,
                saved == kKeep ? ids.saved : saved};
 }
 
-Result<u64> get_three(Ids ids, Out<u32> real, Out<u32> effective, Out<u32> saved) {
+Result<> get_three(Ids ids, Out<u32> real, Out<u32> effective, Out<u32> saved) {
     TRY(real.store(ids.real));
     TRY(effective.store(ids.effective));
-    return zero_or_error(saved.store(ids.saved));
+    return saved.store(ids.saved);
 }
 
 }  // namespace
 
-Result<u64> sys_getuid() { return u64{mine().uid}; }
-Result<u64> sys_geteuid() { return u64{mine().euid}; }
-Result<u64> sys_getgid() { return u64{mine().gid}; }
-Result<u64> sys_getegid() { return u64{mine().egid}; }
-Result<u64> sys_setuid(UInt uid) { return set_users(TRY(set_one(users(), uid))); }
-Result<u64> sys_setgid(UInt gid) { return set_groups(TRY(set_one(groups(), gid))); }
-Result<u64> sys_setreuid(UInt real, UInt effective) { return set_users(TRY(set_two(users(), real, effective))); }
-Result<u64> sys_setregid(UInt real, UInt effective) { return set_groups(TRY(set_two(groups(), real, effective))); }
-Result<u64> sys_setresuid(UInt real, UInt effective, UInt saved) {
+Answer sys_getuid() { return me().uid; }
+Answer sys_geteuid() { return me().euid; }
+Answer sys_getgid() { return me().gid; }
+Answer sys_getegid() { return me().egid; }
+Answer sys_setuid(UInt uid) { return set_users(TRY(set_one(users(), uid))); }
+Answer sys_setgid(UInt gid) { return set_groups(TRY(set_one(groups(), gid))); }
+Answer sys_setreuid(UInt real, UInt effective) { return set_users(TRY(set_two(users(), real, effective))); }
+Answer sys_setregid(UInt real, UInt effective) { return set_groups(TRY(set_two(groups(), real, effective))); }
+Answer sys_setresuid(UInt real, UInt effective, UInt saved) {
     return set_users(TRY(set_three(users(), real, effective, saved)));
 }
-Result<u64> sys_setresgid(UInt real, UInt effective, UInt saved) {
+Answer sys_setresgid(UInt real, UInt effective, UInt saved) {
     return set_groups(TRY(set_three(groups(), real, effective, saved)));
 }
-Result<u64> sys_getresuid(Out<u32> real, Out<u32> effective, Out<u32> saved) {
+Answer sys_getresuid(Out<u32> real, Out<u32> effective, Out<u32> saved) {
     return get_three(users(), real, effective, saved);
 }
-Result<u64> sys_getresgid(Out<u32> real, Out<u32> effective, Out<u32> saved) {
+Answer sys_getresgid(Out<u32> real, Out<u32> effective, Out<u32> saved) {
     return get_three(groups(), real, effective, saved);
 }
 
-Result<u64> sys_getgroups(Int count, Out<u32> result) {
+Answer sys_getgroups(Int count, Out<u32> result) {
     if (count < 0) return fail(Errno::kEINVAL);
-    const usize have = mine().group_count;
+    const usize have = me().group_count;
     if (count == 0) return have;
     if (static_cast<usize>(count) < have) return fail(Errno::kEINVAL);
-    TRY(mm::copy_to_user(result.address(), mine().groups, have * sizeof(u32)));
+    TRY(mm::copy_to_user(result.address(), me().groups, have * sizeof(u32)));
     return have;
 }
 
 // Linux: up to 65536 groups; here fewer, the errno for more is the same.
-Result<u64> sys_setgroups(Int count, In<u32> from) {
-    if (!privileged()) return fail(Errno::kEPERM);
+Answer sys_setgroups(Int count, In<u32> from) {
+    TRY(check_root());
     if (static_cast<u32>(count) > fs::Credentials::kMaxGroups) return fail(Errno::kEINVAL);
     u32 list[fs::Credentials::kMaxGroups];
     const usize size = static_cast<usize>(count);
@@ -136,38 +131,37 @@ static Result<> set_limit(task::Process& target, u32 resource, const abi::RLimit
     if (resource == abi::kRLIMIT_NOFILE && limit.rlim_max > fs::FdTable::kHardLimit) return fail(Errno::kEPERM);
     const task::TreeGuard guard(task::g_tree_lock);
     abi::RLimit& place = target.limits[resource];
-    if (limit.rlim_max > place.rlim_max && !privileged()) return fail(Errno::kEPERM);
+    if (limit.rlim_max > place.rlim_max && !me().is_root()) return fail(Errno::kEPERM);
     place = limit;
     return {};
 }
 
-Result<u64> sys_prlimit64(PidArg pid, UInt resource, In<abi::RLimit> limit, Out<abi::RLimit> old_limit) {
+Answer sys_prlimit64(PidArg pid, UInt resource, In<abi::RLimit> limit, Out<abi::RLimit> old_limit) {
     if (resource >= abi::kRLimitCount) return fail(Errno::kEINVAL);
     RefPtr<task::Process> target(&process());
     abi::RLimit fresh;
     if (limit) fresh = TRY(limit.load());
     if (pid != 0) target = task::find_process(Pid{pid});
     if (!target) return fail(Errno::kESRCH);
-    if (target != &process() && !privileged()) {
+    if (target != &process() && !me().is_root()) {
         const fs::Credentials theirs = task::resources_of(*target).credentials;
         for (const u32 id : {theirs.uid, theirs.euid, theirs.suid})
-            if (id != mine().uid) return fail(Errno::kEPERM);
+            if (id != me().uid) return fail(Errno::kEPERM);
     }
     const abi::RLimit old = target->limits[resource];
     if (limit) TRY(set_limit(*target, resource, fresh));
-    if (old_limit) TRY(old_limit.store(old));
-    return 0;
+    return store_if_wanted(old_limit, old);
 }
 
-Result<u64> sys_getrlimit(UInt resource, Out<abi::RLimit> limit) {
+Answer sys_getrlimit(UInt resource, Out<abi::RLimit> limit) {
     if (resource >= abi::kRLimitCount) return fail(Errno::kEINVAL);
-    return zero_or_error(limit.store(process().limits[resource]));
+    return limit.store(process().limits[resource]);
 }
 
-Result<u64> sys_setrlimit(UInt resource, In<abi::RLimit> limit) {
+Answer sys_setrlimit(UInt resource, In<abi::RLimit> limit) {
     const abi::RLimit fresh = TRY(limit.load());
     if (resource >= abi::kRLimitCount) return fail(Errno::kEINVAL);
-    return zero_or_error(set_limit(process(), resource, fresh));
+    return set_limit(process(), resource, fresh);
 }
 
 }  // namespace hd::syscall

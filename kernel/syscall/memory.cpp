@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // System calls of memory: mmap(2) and relatives.
-#include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
 
 namespace hd::syscall {
@@ -26,7 +25,7 @@ Result<> check_file(const fs::File& file, u32 protection, bool shared) {
 
 }  // namespace
 
-Result<u64> sys_mmap(Address address, Size size, Flags protection, Flags flags, Fd fd, Offset offset) {
+Answer sys_mmap(Address address, Size size, Flags protection, Flags flags, Fd fd, Offset offset) {
     const u64 start = static_cast<u64>(offset);
     const u32 type = flags & abi::kMAP_TYPE;
     if (start % mm::kPageSize != 0) return fail(Errno::kEINVAL);
@@ -55,22 +54,20 @@ Result<u64> sys_mmap(Address address, Size size, Flags protection, Flags flags, 
     return TRY(space().map(request)).raw;
 }
 
-Result<u64> sys_mprotect(Address address, Size size, Flags protection) {
+Answer sys_mprotect(Address address, Size size, Flags protection) {
     if (address % mm::kPageSize != 0 || (protection & ~kProtections) != 0) return fail(Errno::kEINVAL);
     if (size == 0) return 0;
-    TRY(space().protect(VirtAddr{address}, size, protection_of(protection)));
-    return 0;
+    return space().protect(VirtAddr{address}, size, protection_of(protection));
 }
 
-Result<u64> sys_munmap(Address address, Size size) {
+Answer sys_munmap(Address address, Size size) {
     if (address % mm::kPageSize != 0 || size == 0) return fail(Errno::kEINVAL);
-    TRY(space().unmap(VirtAddr{address}, size));
-    return 0;
+    return space().unmap(VirtAddr{address}, size);
 }
 
-Result<u64> sys_brk(Address address) { return space().set_break(VirtAddr{address}).raw; }
+Answer sys_brk(Address address) { return space().set_break(VirtAddr{address}).raw; }
 
-Result<u64> sys_mremap(Address address, Size old_size, Size new_size, Flags flags, Address) {
+Answer sys_mremap(Address address, Size old_size, Size new_size, Flags flags, Address) {
     // MREMAP_FIXED and MREMAP_DONTUNMAP are not supported; EINVAL is what mremap(2) documents for flags it does not take.
     if ((flags & ~abi::kMREMAP_MAYMOVE) != 0 || address % mm::kPageSize != 0 || new_size == 0)
         return fail(Errno::kEINVAL);
@@ -78,7 +75,7 @@ Result<u64> sys_mremap(Address address, Size old_size, Size new_size, Flags flag
 }
 
 // Mappings and files share their pages, and nothing is behind the files: there is nothing to write back.
-Result<u64> sys_msync(Address address, Size size, Flags flags) {
+Answer sys_msync(Address address, Size size, Flags flags) {
     constexpr u32 kBoth = abi::kMS_ASYNC | abi::kMS_SYNC;
     if (address % mm::kPageSize != 0 || (flags & ~(kBoth | abi::kMS_INVALIDATE)) != 0 || (flags & kBoth) == kBoth)
         return fail(Errno::kEINVAL);
@@ -86,17 +83,16 @@ Result<u64> sys_msync(Address address, Size size, Flags flags) {
     space().for_each_vma([&](const mm::Vma& vma) {
         if (vma.contains(mapped)) mapped = vma.end;
     });
-    return size <= mapped - VirtAddr{address} ? Result<u64>(0) : fail(Errno::kENOMEM);
+    return size <= mapped - VirtAddr{address} ? Result<>() : fail(Errno::kENOMEM);
 }
 
-Result<u64> sys_madvise(Address address, Size size, Int advice) {
+Answer sys_madvise(Address address, Size size, Int advice) {
     if (address % mm::kPageSize != 0) return fail(Errno::kEINVAL);
     switch (advice) {
     case abi::kMADV_DONTNEED:
     case abi::kMADV_FREE:  // "may free": at once is allowed
         if (align_up(size, mm::kPageSize) < size) return fail(Errno::kEINVAL);
-        if (size != 0) TRY(space().discard(VirtAddr{address}, size));
-        return 0;
+        return size != 0 ? space().discard(VirtAddr{address}, size) : Result<>();
     case abi::kMADV_NORMAL:
     case abi::kMADV_RANDOM:
     case abi::kMADV_SEQUENTIAL:

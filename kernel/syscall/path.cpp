@@ -2,10 +2,8 @@
 // System calls of names and attributes: all that takes a path, and the same by descriptor.
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include "kernel/fs/vfs/file_system.hpp"
-#include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
 
 namespace hd::syscall {
@@ -13,8 +11,6 @@ namespace hd::syscall {
 namespace {
 
 using fs::FollowLast;
-
-const fs::Credentials& me() { return process().credentials; }
 
 u32 masked(Mode mode) { return mode & 07777 & ~process().fs->umask(); }
 
@@ -40,23 +36,20 @@ Result<fs::InodeRef> inode_at(DirFd directory, Path path, Flags flags) {
 
 Result<> check_flags(Flags flags, Flags allowed) { return (flags & ~allowed) == 0 ? Result<>() : fail(Errno::kEINVAL); }
 
-Result<> check_root() { return me().euid == 0 ? Result<>() : fail(Errno::kEPERM); }
-
-Result<u64> store_stat(fs::Inode& inode, Out<abi::Stat> result) {
+Result<> store_stat(fs::Inode& inode, Out<abi::Stat> result) {
     abi::Stat stat;
     inode.fill_stat(stat);
-    TRY(result.store(stat));
-    return 0;
+    return result.store(stat);
 }
 
-Result<u64> set_working_directory(const fs::DentryRef& dentry) {
+Result<> set_working_directory(const fs::DentryRef& dentry) {
     if (!dentry || !dentry->inode->is_directory()) return fail(Errno::kENOTDIR);
     TRY(dentry->inode->check_access(me(), fs::kMayExecute));
     process().fs->set_working_directory(dentry);
-    return 0;
+    return {};
 }
 
-// Calls body(start, path) for each of two paths of one call.
+// The two paths of one call: both are copied in before either is looked at.
 struct TwoPaths {
     PathArgument old_buffer, new_buffer;
     std::string_view old_path, new_path;
@@ -74,18 +67,18 @@ struct TwoPaths {
 
 // ---- attributes
 
-Result<u64> sys_newfstatat(DirFd directory, Path path, Out<abi::Stat> result, Flags flags) {
+Answer sys_newfstatat(DirFd directory, Path path, Out<abi::Stat> result, Flags flags) {
     TRY(check_flags(flags, abi::kAT_SYMLINK_NOFOLLOW | abi::kAT_NO_AUTOMOUNT | abi::kAT_EMPTY_PATH));
     return store_stat(*TRY(inode_at(directory, path, flags)), result);
 }
 
-Result<u64> sys_fstat(Fd fd, Out<abi::Stat> result) {
+Answer sys_fstat(Fd fd, Out<abi::Stat> result) {
     const fs::FileRef file = TRY(process().files->get_any(fd));
     return store_stat(*file->inode, result);
 }
 
 // access(2) asks for the real ids, because set-user-ID programs ask it on their caller's behalf.
-Result<u64> sys_faccessat2(DirFd directory, Path path, Mode mode, Flags flags) {
+Answer sys_faccessat2(DirFd directory, Path path, Mode mode, Flags flags) {
     TRY(check_flags(flags, abi::kAT_EACCESS | abi::kAT_SYMLINK_NOFOLLOW | abi::kAT_EMPTY_PATH));
     if ((mode & ~(abi::kR_OK | abi::kW_OK | abi::kX_OK)) != 0) return fail(Errno::kEINVAL);
     PathArgument buffer;
@@ -103,33 +96,24 @@ Result<u64> sys_faccessat2(DirFd directory, Path path, Mode mode, Flags flags) {
         start.who = &who;
         inode = TRY(fs::walk(start, name, follow(flags)))->inode;
     }
-    if (mode != 0) TRY(inode->check_access(who, mode));
-    return 0;
+    return mode != 0 ? inode->check_access(who, mode) : Result<>();
 }
 
-Result<u64> sys_fchmodat(DirFd directory, Path path, Mode mode) {
-    TRY(fs::change_mode(*TRY(inode_at(directory, path, 0)), mode & 07777, me()));
-    return 0;
+Answer sys_fchmodat(DirFd directory, Path path, Mode mode) {
+    return fs::change_mode(*TRY(inode_at(directory, path, 0)), mode & 07777, me());
 }
 
-Result<u64> sys_fchmod(Fd fd, Mode mode) {
-    TRY(fs::change_mode(*TRY(file_of(fd))->inode, mode & 07777, me()));
-    return 0;
-}
+Answer sys_fchmod(Fd fd, Mode mode) { return fs::change_mode(*TRY(file_of(fd))->inode, mode & 07777, me()); }
 
-Result<u64> sys_fchownat(DirFd directory, Path path, UInt uid, UInt gid, Flags flags) {
+Answer sys_fchownat(DirFd directory, Path path, UInt uid, UInt gid, Flags flags) {
     TRY(check_flags(flags, abi::kAT_SYMLINK_NOFOLLOW | abi::kAT_EMPTY_PATH));
-    TRY(fs::change_owner(*TRY(inode_at(directory, path, flags)), uid, gid, me()));
-    return 0;
+    return fs::change_owner(*TRY(inode_at(directory, path, flags)), uid, gid, me());
 }
 
-Result<u64> sys_fchown(Fd fd, UInt uid, UInt gid) {
-    TRY(fs::change_owner(*TRY(file_of(fd))->inode, uid, gid, me()));
-    return 0;
-}
+Answer sys_fchown(Fd fd, UInt uid, UInt gid) { return fs::change_owner(*TRY(file_of(fd))->inode, uid, gid, me()); }
 
 // A null path means the descriptor itself: futimens(3).
-Result<u64> sys_utimensat(DirFd directory, Path path, In<abi::Timespec> times, Flags flags) {
+Answer sys_utimensat(DirFd directory, Path path, In<abi::Timespec> times, Flags flags) {
     TRY(check_flags(flags, abi::kAT_SYMLINK_NOFOLLOW | abi::kAT_EMPTY_PATH));
     abi::Timespec accessed{0, abi::kUTIME_NOW}, modified{0, abi::kUTIME_NOW};
     if (times) {
@@ -145,11 +129,10 @@ Result<u64> sys_utimensat(DirFd directory, Path path, In<abi::Timespec> times, F
     } else {
         inode = TRY(inode_at(directory, path, flags));
     }
-    TRY(fs::change_times(*inode, accessed, modified, me()));
-    return 0;
+    return fs::change_times(*inode, accessed, modified, me());
 }
 
-Result<u64> sys_truncate(Path path, Offset size) {
+Answer sys_truncate(Path path, Offset size) {
     if (size < 0) return fail(Errno::kEINVAL);
     const fs::InodeRef inode = TRY(inode_at(abi::kAT_FDCWD, path, 0));
     if (inode->is_directory()) return fail(Errno::kEISDIR);
@@ -163,17 +146,15 @@ Result<u64> sys_truncate(Path path, Offset size) {
     return 0;
 }
 
-Result<u64> sys_umask(Mode mask) { return u64{process().fs->set_umask(mask)}; }
+Answer sys_umask(Mode mask) { return process().fs->set_umask(mask); }
 
 // ---- directories as places
 
-Result<u64> sys_chdir(Path path) {
-    return set_working_directory(TRY(dentry_at(abi::kAT_FDCWD, path, FollowLast::Yes)));
-}
+Answer sys_chdir(Path path) { return set_working_directory(TRY(dentry_at(abi::kAT_FDCWD, path, FollowLast::Yes))); }
 
-Result<u64> sys_fchdir(Fd fd) { return set_working_directory(TRY(process().files->get_any(fd))->dentry); }
+Answer sys_fchdir(Fd fd) { return set_working_directory(TRY(process().files->get_any(fd))->dentry); }
 
-Result<u64> sys_chroot(Path path) {
+Answer sys_chroot(Path path) {
     const fs::DentryRef dentry = TRY(dentry_at(abi::kAT_FDCWD, path, FollowLast::Yes));
     if (!dentry->inode->is_directory()) return fail(Errno::kENOTDIR);
     TRY(dentry->inode->check_access(me(), fs::kMayExecute));
@@ -182,9 +163,8 @@ Result<u64> sys_chroot(Path path) {
     return 0;
 }
 
-Result<u64> sys_getcwd(Buffer buffer, Size size) {
-    const std::unique_ptr<char[]> text(new (std::nothrow) char[abi::kPATH_MAX]);
-    if (!text) return fail(Errno::kENOMEM);
+Answer sys_getcwd(Buffer buffer, Size size) {
+    const auto text = TRY(mm::make_array<char>(abi::kPATH_MAX));
     const fs::DentryRef directory = process().fs->working_directory(), root = process().fs->root();
     if (directory->unlinked()) return fail(Errno::kENOENT);
     // One byte less, so that a NUL fits behind the path at the buffer's end.
@@ -197,14 +177,13 @@ Result<u64> sys_getcwd(Buffer buffer, Size size) {
 
 // ---- making and removing names
 
-Result<u64> sys_mkdirat(DirFd directory, Path path, Mode mode) {
+Answer sys_mkdirat(DirFd directory, Path path, Mode mode) {
     PathArgument buffer;
     const std::string_view name = TRY(buffer.load(path));
-    TRY(fs::make_node(TRY(walk_start(directory, name)), name, {fs::InodeKind::Directory, masked(mode)}));
-    return 0;
+    return fs::make_node(TRY(walk_start(directory, name)), name, {fs::InodeKind::Directory, masked(mode)});
 }
 
-Result<u64> sys_mknodat(DirFd directory, Path path, Mode mode, Long device) {
+Answer sys_mknodat(DirFd directory, Path path, Mode mode, Long device) {
     PathArgument buffer;
     const std::string_view name = TRY(buffer.load(path));
     const auto kind = (mode & abi::kS_IFMT) == 0 ? fs::InodeKind::Regular : fs::kind_of_mode(mode);
@@ -214,47 +193,42 @@ Result<u64> sys_mknodat(DirFd directory, Path path, Mode mode, Long device) {
     return 0;
 }
 
-Result<u64> sys_unlinkat(DirFd directory, Path path, Flags flags) {
+Answer sys_unlinkat(DirFd directory, Path path, Flags flags) {
     TRY(check_flags(flags, abi::kAT_REMOVEDIR));
     PathArgument buffer;
     const std::string_view name = TRY(buffer.load(path));
     const fs::WalkStart start = TRY(walk_start(directory, name));
-    TRY((flags & abi::kAT_REMOVEDIR) != 0 ? fs::remove_directory(start, name) : fs::unlink(start, name));
-    return 0;
+    return (flags & abi::kAT_REMOVEDIR) != 0 ? fs::remove_directory(start, name) : fs::unlink(start, name);
 }
 
-Result<u64> sys_renameat2(DirFd old_directory, Path old_path, DirFd new_directory, Path new_path, Flags flags) {
+Answer sys_renameat2(DirFd old_directory, Path old_path, DirFd new_directory, Path new_path, Flags flags) {
     TwoPaths paths;
     TRY(paths.load(old_directory, old_path, new_directory, new_path));
-    TRY(fs::rename(paths.old_start, paths.old_path, paths.new_start, paths.new_path, flags));
-    return 0;
+    return fs::rename(paths.old_start, paths.old_path, paths.new_start, paths.new_path, flags);
 }
 
-Result<u64> sys_linkat(DirFd old_directory, Path old_path, DirFd new_directory, Path new_path, Flags flags) {
+Answer sys_linkat(DirFd old_directory, Path old_path, DirFd new_directory, Path new_path, Flags flags) {
     TRY(check_flags(flags, abi::kAT_SYMLINK_FOLLOW));
     TwoPaths paths;
     TRY(paths.load(old_directory, old_path, new_directory, new_path));
     const FollowLast last = (flags & abi::kAT_SYMLINK_FOLLOW) != 0 ? FollowLast::Yes : FollowLast::No;
-    TRY(fs::link(paths.old_start, paths.old_path, last, paths.new_start, paths.new_path));
-    return 0;
+    return fs::link(paths.old_start, paths.old_path, last, paths.new_start, paths.new_path);
 }
 
 // ---- symbolic links
 
-Result<u64> sys_symlinkat(Path target, DirFd directory, Path path) {
+Answer sys_symlinkat(Path target, DirFd directory, Path path) {
     TwoPaths paths;
     TRY(paths.load(abi::kAT_FDCWD, target, directory, path));
-    TRY(fs::make_node(paths.new_start, paths.new_path, {fs::InodeKind::Symlink, 0777, 0, paths.old_path}));
-    return 0;
+    return fs::make_node(paths.new_start, paths.new_path, {fs::InodeKind::Symlink, 0777, 0, paths.old_path});
 }
 
-Result<u64> sys_readlinkat(DirFd directory, Path path, Buffer buffer, Size size) {
+Answer sys_readlinkat(DirFd directory, Path path, Buffer buffer, Size size) {
     if (static_cast<i32>(size) <= 0) return fail(Errno::kEINVAL);
     const fs::InodeRef inode = TRY(inode_at(directory, path, abi::kAT_SYMLINK_NOFOLLOW | abi::kAT_EMPTY_PATH));
     if (inode->kind != fs::InodeKind::Symlink)  // an empty path is for a descriptor of a link itself only
         return fail(TRY(In<char>(path.address).load()) == 0 ? Errno::kENOENT : Errno::kEINVAL);
-    const std::unique_ptr<char[]> text(new (std::nothrow) char[abi::kPATH_MAX]);
-    if (!text) return fail(Errno::kENOMEM);
+    const auto text = TRY(mm::make_array<char>(abi::kPATH_MAX));
     const usize length = TRY(inode->read_link({text.get(), std::min<u64>(size, abi::kPATH_MAX)}));
     TRY(mm::copy_to_user(buffer.address, text.get(), length));
     return length;
@@ -262,41 +236,37 @@ Result<u64> sys_readlinkat(DirFd directory, Path path, Buffer buffer, Size size)
 
 // ---- file systems
 
-Result<u64> sys_statfs(Path path, Out<abi::Statfs> result) {
+Answer sys_statfs(Path path, Out<abi::Statfs> result) {
     abi::Statfs statfs;
     fs::fill_statfs(*TRY(dentry_at(abi::kAT_FDCWD, path, FollowLast::Yes)), statfs);
-    TRY(result.store(statfs));
-    return 0;
+    return result.store(statfs);
 }
 
-Result<u64> sys_fstatfs(Fd fd, Out<abi::Statfs> result) {
+Answer sys_fstatfs(Fd fd, Out<abi::Statfs> result) {
     abi::Statfs statfs;
     const fs::FileRef file = TRY(process().files->get_any(fd));
     if (file->dentry)
         fs::fill_statfs(*file->dentry, statfs);
     else
         file->inode->file_system.fill_statfs(statfs);
-    TRY(result.store(statfs));
-    return 0;
+    return result.store(statfs);
 }
 
-Result<u64> sys_mount(Path source, Path target, Text type, Size flags, Text options) {
+Answer sys_mount(Path source, Path target, Text type, Size flags, Text options) {
     TRY(check_root());
     if (target.address == 0) return fail(Errno::kEFAULT);
     PathArgument buffers[4];
     std::string_view texts[4];
     const u64 addresses[4] = {source.address, target.address, type.address, options.address};
     for (usize i = 0; i < 4; ++i)
-        if (addresses[i] != 0) texts[i] = TRY(buffers[i].load_maybe_empty(Path{{addresses[i]}}));
-    TRY(fs::mount(walk_start(), texts[0], texts[1], texts[2], flags, texts[3]));
-    return 0;
+        if (addresses[i] != 0) texts[i] = TRY(buffers[i].load_maybe_empty(Path{addresses[i]}));
+    return fs::mount(walk_start(), texts[0], texts[1], texts[2], flags, texts[3]);
 }
 
-Result<u64> sys_umount2(Path target, Flags flags) {
+Answer sys_umount2(Path target, Flags flags) {
     TRY(check_root());
     PathArgument buffer;
-    TRY(fs::unmount(walk_start(), TRY(buffer.load(target)), flags));
-    return 0;
+    return fs::unmount(walk_start(), TRY(buffer.load(target)), flags);
 }
 
 }  // namespace hd::syscall

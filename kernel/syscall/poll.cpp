@@ -3,9 +3,7 @@
 // until one of the nodes is taken off or time is up, look again.
 #include <algorithm>
 #include <cstring>
-#include <new>
 
-#include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
 #include "kernel/task/signal/signal.hpp"
 
@@ -19,18 +17,6 @@ struct Watched {
     Fd fd = -1;
     u16 events = 0;  // what is wanted
     u16 found = 0;
-};
-
-// An array on the heap, of a size that the program chose.
-template <class T> struct Array {
-    std::unique_ptr<T[]> items;
-    usize size = 0;
-    Result<> allocate(usize count) {
-        items.reset(new (std::nothrow) T[std::max<usize>(count, 1)]);
-        size = count;
-        return items ? Result<>() : fail(Errno::kENOMEM);
-    }
-    std::span<T> all() const { return {items.get(), size}; }
 };
 
 // The wait nodes of one sleep, one for each queue that a file adds. The first few are here; more come in chunks, so that
@@ -133,25 +119,22 @@ Result<usize> wait_for(std::span<Watched> files, Nanoseconds deadline) {
 // poll(2) for the program's array, up to a point in time.
 Result<u64> poll_until(InOut<abi::PollFd> fds, UInt count, Nanoseconds deadline) {
     if (count > descriptor_limit()) return fail(Errno::kEINVAL);
-    Array<abi::PollFd> list;
-    Array<Watched> files;
-    TRY(list.allocate(count));
-    TRY(files.allocate(count));
-    TRY(mm::copy_from_user(list.items.get(), fds.address(), count * sizeof(abi::PollFd)));
+    const auto list = TRY(mm::make_array<abi::PollFd>(count));
+    const auto files = TRY(mm::make_array<Watched>(count));
+    TRY(mm::copy_from_user(list.get(), fds.address(), count * sizeof(abi::PollFd)));
     for (usize i = 0; i < count; ++i) {
-        Watched& watched = files.items[i];
-        watched.events = static_cast<u16>(list.items[i].events) | abi::kPOLLERR | abi::kPOLLHUP;  // always told
-        if (list.items[i].fd < 0) continue;
-        auto file = file_of(list.items[i].fd);
+        Watched& watched = files[i];
+        watched.events = static_cast<u16>(list[i].events) | abi::kPOLLERR | abi::kPOLLHUP;  // always told
+        if (list[i].fd < 0) continue;
+        auto file = file_of(list[i].fd);
         if (file)
             watched.file = std::move(*file);
         else
             watched.found = abi::kPOLLNVAL;
     }
-    const usize ready = TRY(wait_for(files.all(), deadline));
+    const usize ready = TRY(wait_for({files.get(), count}, deadline));
     for (usize i = 0; i < count; ++i)
-        TRY(Out<i16>((fds + i).address() + offsetof(abi::PollFd, revents))
-                .store(static_cast<i16>(files.items[i].found)));
+        TRY(Out<i16>((fds + i).address() + offsetof(abi::PollFd, revents)).store(static_cast<i16>(files[i].found)));
     return ready;
 }
 
@@ -171,27 +154,28 @@ constexpr u32 kSelectBits[3] = {kSelectReadable, kSelectWritable, abi::kPOLLPRI}
 struct SelectSets {
     InOut<u64> sets[3];
     usize words;
-    Array<u64> bits;  // the three sets, one behind the other
+    std::unique_ptr<u64[]> bits;  // the three sets, one behind the other
 
     Result<> load(Int count, InOut<u64> readable, InOut<u64> writable, InOut<u64> exceptional) {
         sets[0] = readable;
         sets[1] = writable;
         sets[2] = exceptional;
         words = (std::min<usize>(static_cast<usize>(count), fs::FdTable::kHardLimit) + 63) / 64;
-        TRY(bits.allocate(3 * words));
-        std::fill_n(bits.items.get(), bits.size, 0);
+        bits = TRY(mm::make_array<u64>(3 * words));
+        clear();
         for (usize set = 0; set < 3; ++set)
-            if (sets[set]) TRY(mm::copy_from_user(&bits.items[set * words], sets[set].address(), words * sizeof(u64)));
+            if (sets[set]) TRY(mm::copy_from_user(&bits[set * words], sets[set].address(), words * sizeof(u64)));
         return {};
     }
-    bool has(usize set, usize fd) const { return (bits.items[set * words + fd / 64] >> fd % 64 & 1) != 0; }
+    void clear() { std::fill_n(bits.get(), 3 * words, 0); }
+    bool has(usize set, usize fd) const { return (bits[set * words + fd / 64] >> fd % 64 & 1) != 0; }
     u16 events(usize fd) const {
         return (has(0, fd) ? kSelectReadable : 0) | (has(1, fd) ? kSelectWritable : 0) |
                (has(2, fd) ? abi::kPOLLPRI : 0);
     }
     Result<> store() {
         for (usize set = 0; set < 3; ++set)
-            if (sets[set]) TRY(mm::copy_to_user(sets[set].address(), &bits.items[set * words], words * sizeof(u64)));
+            if (sets[set]) TRY(mm::copy_to_user(sets[set].address(), &bits[set * words], words * sizeof(u64)));
         return {};
     }
 };
@@ -204,24 +188,24 @@ Result<u64> select_until(Int count, InOut<u64> readable, InOut<u64> writable, In
     const usize limit = std::min(static_cast<usize>(count), sets.words * 64);
     usize wanted = 0;
     for (usize fd = 0; fd < limit; ++fd) wanted += sets.events(fd) != 0;
-    Array<Watched> files;
-    TRY(files.allocate(wanted));
+    const auto list = TRY(mm::make_array<Watched>(wanted));
+    const std::span files(list.get(), wanted);
     usize next = 0;
     for (usize fd = 0; fd < limit; ++fd) {
         if (sets.events(fd) == 0) continue;
-        Watched& watched = files.items[next++];
+        Watched& watched = files[next++];
         watched.fd = static_cast<Fd>(fd);
         watched.events = sets.events(fd);
         watched.file = TRY(file_of(watched.fd));
     }
-    TRY(wait_for(files.all(), deadline));
-    std::fill_n(sets.bits.items.get(), sets.bits.size, 0);
+    TRY(wait_for(files, deadline));
+    sets.clear();
     u64 ready = 0;
-    for (const Watched& watched : files.all()) {
+    for (const Watched& watched : files) {
         const usize fd = static_cast<usize>(watched.fd);
         for (usize set = 0; set < 3; ++set) {
             if ((watched.found & kSelectBits[set]) == 0) continue;
-            sets.bits.items[set * sets.words + fd / 64] |= u64{1} << fd % 64;
+            sets.bits[set * sets.words + fd / 64] |= u64{1} << fd % 64;
             ++ready;
         }
     }
@@ -244,19 +228,16 @@ bool interrupted(const Result<u64>& result) { return !result && result.error() =
 
 }  // namespace
 
-Result<u64> sys_poll(InOut<abi::PollFd> fds, UInt count, Int timeout_ms) {
+Answer sys_poll(InOut<abi::PollFd> fds, UInt count, Int timeout_ms) {
     const Nanoseconds deadline = timeout_ms < 0 ? Nanoseconds::max() : deadline_after(milliseconds(timeout_ms));
     auto result = poll_until(fds, count, deadline);
     if (!interrupted(result)) return result;
     task::RestartBlock& block = task::current_thread().restart;
-    block.resume = resume_poll;
-    block.deadline = deadline;
-    block.arguments[0] = fds.address();
-    block.arguments[1] = count;
+    block = {resume_poll, deadline, {fds.address(), count}};
     return fail(Errno::kERESTART_RESTARTBLOCK);
 }
 
-Result<u64> sys_ppoll(InOut<abi::PollFd> fds, UInt count, InOut<abi::Timespec> timeout, In<u64> mask, Size mask_size) {
+Answer sys_ppoll(InOut<abi::PollFd> fds, UInt count, InOut<abi::Timespec> timeout, In<u64> mask, Size mask_size) {
     const Nanoseconds deadline = TRY(deadline_from(timeout));
     if (mask) {
         TRY(check_mask_size(mask_size));
@@ -268,8 +249,8 @@ Result<u64> sys_ppoll(InOut<abi::PollFd> fds, UInt count, InOut<abi::Timespec> t
     return result;
 }
 
-Result<u64> sys_select(Int count, InOut<u64> readable, InOut<u64> writable, InOut<u64> exceptional,
-                       InOut<abi::Timeval> timeout) {
+Answer sys_select(Int count, InOut<u64> readable, InOut<u64> writable, InOut<u64> exceptional,
+                  InOut<abi::Timeval> timeout) {
     Nanoseconds deadline = Nanoseconds::max();
     if (timeout) {
         const abi::Timeval limit = TRY(timeout.load());
@@ -286,8 +267,8 @@ Result<u64> sys_select(Int count, InOut<u64> readable, InOut<u64> writable, InOu
     return result;
 }
 
-Result<u64> sys_pselect6(Int count, InOut<u64> readable, InOut<u64> writable, InOut<u64> exceptional,
-                         InOut<abi::Timespec> timeout, In<MaskAndSize> mask) {
+Answer sys_pselect6(Int count, InOut<u64> readable, InOut<u64> writable, InOut<u64> exceptional,
+                    InOut<abi::Timespec> timeout, In<MaskAndSize> mask) {
     const Nanoseconds deadline = TRY(deadline_from(timeout));
     MaskAndSize given{};
     if (mask) given = TRY(mask.load());

@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "kernel/abi/prctl.hpp"
-#include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
 #include "kernel/task/exec/exec.hpp"
 #include "kernel/task/life.hpp"
@@ -14,15 +13,15 @@ namespace hd::syscall {
 using task::current_process;
 using task::current_thread;
 
-Result<u64> sys_getpid() { return number(current_process().pid()); }
+Answer sys_getpid() { return current_process().pid(); }
 
-Result<u64> sys_gettid() { return number(current_thread().number()); }
+Answer sys_gettid() { return current_thread().number(); }
 
-Result<u64> sys_getppid() { return number(current_process().parent_pid()); }
+Answer sys_getppid() { return current_process().parent_pid(); }
 
 // ---- creation and programs
 
-Result<u64> sys_clone(Size flags, Address stack, Address parent_tid, Address child_tid, Address tls) {
+Answer sys_clone(Size flags, Address stack, Address parent_tid, Address child_tid, Address tls) {
     const i32 exit_signal = static_cast<i32>(flags & abi::kCSIGNAL);
     if (exit_signal > abi::kSignalCount) return fail(Errno::kEINVAL);
     return task::clone({.flags = flags & ~abi::kCSIGNAL,
@@ -33,42 +32,40 @@ Result<u64> sys_clone(Size flags, Address stack, Address parent_tid, Address chi
                         .tls = tls});
 }
 
-Result<u64> sys_execve(Path path, Address arguments, Address environment) {
+Answer sys_execve(Path path, Address arguments, Address environment) {
     PathArgument buffer;
     const u64 limit = task::argument_limit();
     task::Program program{.path = TRY(buffer.load(path)), .arguments = {}, .environment = {}};
     TRY(program.arguments.append_user_array(arguments, limit));
     const u64 taken = program.arguments.size() + program.arguments.count() * sizeof(u64);
     TRY(program.environment.append_user_array(environment, limit - std::min(limit, taken)));
-    return zero_or_error(task::exec(walk_start(), program));
+    return task::exec(walk_start(), program);
 }
 
-Result<u64> sys_exit(Int status) { task::exit_this_thread(status); }
+Answer sys_exit(Int status) { task::exit_this_thread(status); }
 
-Result<u64> sys_exit_group(Int status) { task::exit_this_process(status); }
+Answer sys_exit_group(Int status) { task::exit_this_process(status); }
 
-Result<u64> sys_set_tid_address(Address word) {
+Answer sys_set_tid_address(Address word) {
     current_thread().clear_child_tid = word;
-    return number(current_thread().number());
+    return current_thread().number();
 }
 
-Result<u64> sys_set_robust_list(Address head, Size size) {
+Answer sys_set_robust_list(Address head, Size size) {
     if (size != 24) return fail(Errno::kEINVAL);  // struct robust_list_head
     current_thread().robust_list = head;
     return 0;
 }
 
-Result<u64> sys_get_robust_list(PidArg thread, Out<u64> head, Out<u64> size) {
-    RefPtr<task::Thread> other(&current_thread());
-    if (thread != 0) other = task::find_thread(Pid{thread});
-    if (!other) return fail(Errno::kESRCH);
+Answer sys_get_robust_list(PidArg thread, Out<u64> head, Out<u64> size) {
+    const RefPtr<task::Thread> other = TRY(thread_or_self(thread));
     TRY(size.store(24));
-    return zero_or_error(head.store(other->robust_list));
+    return head.store(other->robust_list);
 }
 
 // ---- waiting
 
-Result<u64> sys_wait4(PidArg pid, Out<i32> status, Flags options, Out<abi::RUsage> usage) {
+Answer sys_wait4(PidArg pid, Out<i32> status, Flags options, Out<abi::RUsage> usage) {
     constexpr u32 kAllowed =
         abi::kWNOHANG | abi::kWUNTRACED | abi::kWCONTINUED | abi::k__WNOTHREAD | abi::k__WCLONE | abi::k__WALL;
     if ((options & ~kAllowed) != 0) return fail(Errno::kEINVAL);
@@ -79,12 +76,12 @@ Result<u64> sys_wait4(PidArg pid, Out<i32> status, Flags options, Out<abi::RUsag
     if (pid == 0) request = {abi::kP_PGID, TRY(task::group_id(0)), request.options};
     const task::WaitAnswer answer = TRY(task::wait_for_child(request));
     if (answer.pid == 0) return 0;
-    if (status) TRY(status.store(answer.status));
-    if (usage) TRY(usage.store(rusage_of(answer.usage)));
-    return number(answer.pid);
+    TRY(store_if_wanted(status, answer.status));
+    TRY(store_if_wanted(usage, rusage_of(answer.usage)));
+    return answer.pid;
 }
 
-Result<u64> sys_waitid(Int kind, PidArg id, Out<abi::SigInfo> info, Flags options, Out<abi::RUsage> usage) {
+Answer sys_waitid(Int kind, PidArg id, Out<abi::SigInfo> info, Flags options, Out<abi::RUsage> usage) {
     constexpr u32 kWhat = abi::kWEXITED | abi::kWSTOPPED | abi::kWCONTINUED;
     constexpr u32 kAllowed = kWhat | abi::kWNOHANG | abi::kWNOWAIT | abi::k__WNOTHREAD | abi::k__WCLONE | abi::k__WALL;
     if ((options & ~kAllowed) != 0 || (options & kWhat) == 0) return fail(Errno::kEINVAL);
@@ -104,65 +101,63 @@ Result<u64> sys_waitid(Int kind, PidArg id, Out<abi::SigInfo> info, Flags option
         result.child.status = answer.signal_status();
     }
     // Only what is defined is written (Linux): the first 28 bytes.
-    return zero_or_error(mm::copy_to_user(info.address(), &result, 28));
+    return mm::copy_to_user(info.address(), &result, 28);
 }
 
 // ---- groups and sessions
 
-Result<u64> sys_setpgid(PidArg pid, PidArg group) { return zero_or_error(task::set_process_group(pid, group)); }
+Answer sys_setpgid(PidArg pid, PidArg group) { return task::set_process_group(pid, group); }
 
-Result<u64> sys_getpgid(PidArg pid) { return task::group_id(pid); }
+Answer sys_getpgid(PidArg pid) { return task::group_id(pid); }
 
-Result<u64> sys_setsid() { return task::new_session(); }
+Answer sys_setsid() { return task::new_session(); }
 
-Result<u64> sys_getsid(PidArg pid) { return task::session_id(pid); }
+Answer sys_getsid(PidArg pid) { return task::session_id(pid); }
 
 // ---- odds and ends
 
-Result<u64> sys_arch_prctl(Int code, Address address) {
-    return zero_or_error(arch::arch_prctl(static_cast<u64>(code), address));
-}
+Answer sys_arch_prctl(Int code, Address address) { return arch::arch_prctl(static_cast<u64>(code), address); }
 
-static Result<u64> set_name(Address from) {
+static Result<> set_name(Address from) {
     char name[sizeof(sched::Entity::name)] = {};
     const auto copied = mm::copy_string_from_user({name, sizeof(name) - 1}, from);
     if (!copied && copied.error() != Errno::kENAMETOOLONG) return fail(copied.error());  // a longer one is cut off
     const usize length = copied ? copied->size() : sizeof(name) - 1;
     std::memset(name + length, 0, sizeof(name) - length);
     std::memcpy(current_thread().name, name, sizeof(name));
-    return 0;
+    return {};
 }
 
-Result<u64> sys_prctl(Int option, Address argument2, Address argument3, Address argument4, Address argument5) {
+Answer sys_prctl(Int option, Address argument2, Address argument3, Address argument4, Address argument5) {
     task::Thread& self = current_thread();
     task::Process& process = self.process();
     const bool rest_is_zero = argument3 == 0 && argument4 == 0 && argument5 == 0;
     switch (option) {
     case abi::kPR_SET_NAME: return set_name(argument2);
-    case abi::kPR_GET_NAME: return zero_or_error(mm::copy_to_user(argument2, self.name, sizeof(self.name)));
+    case abi::kPR_GET_NAME: return mm::copy_to_user(argument2, self.name, sizeof(self.name));
     case abi::kPR_SET_PDEATHSIG:
         if (argument2 > abi::kSignalCount) return fail(Errno::kEINVAL);
         process.parent_death_signal = static_cast<int>(argument2);
         return 0;
-    case abi::kPR_GET_PDEATHSIG: return zero_or_error(Out<i32>(argument2).store(process.parent_death_signal));
+    case abi::kPR_GET_PDEATHSIG: return Out<i32>(argument2).store(process.parent_death_signal);
     case abi::kPR_SET_DUMPABLE:
         if (argument2 > 1) return fail(Errno::kEINVAL);
         process.dumpable = argument2 != 0;
         return 0;
-    case abi::kPR_GET_DUMPABLE: return u64{process.dumpable};
+    case abi::kPR_GET_DUMPABLE: return process.dumpable;
     case abi::kPR_SET_CHILD_SUBREAPER: process.subreaper = argument2 != 0; return 0;
-    case abi::kPR_GET_CHILD_SUBREAPER: return zero_or_error(Out<i32>(argument2).store(process.subreaper));
+    case abi::kPR_GET_CHILD_SUBREAPER: return Out<i32>(argument2).store(process.subreaper);
     case abi::kPR_SET_NO_NEW_PRIVS:
         if (argument2 != 1 || !rest_is_zero) return fail(Errno::kEINVAL);
         process.no_new_privileges = true;
         return 0;
     case abi::kPR_GET_NO_NEW_PRIVS:
         if (argument2 != 0 || !rest_is_zero) return fail(Errno::kEINVAL);
-        return u64{process.no_new_privileges};
+        return process.no_new_privileges;
     case abi::kPR_SET_TIMERSLACK:
         self.timer_slack = Nanoseconds{argument2 == 0 ? 50'000 : static_cast<i64>(argument2)};
         return 0;
-    case abi::kPR_GET_TIMERSLACK: return static_cast<u64>(self.timer_slack.raw);
+    case abi::kPR_GET_TIMERSLACK: return self.timer_slack.raw;
     default: return fail(Errno::kEINVAL);
     }
 }

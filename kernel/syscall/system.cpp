@@ -2,13 +2,11 @@
 // System calls of the machine as a whole: names, numbers, log, power, randomness.
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include "kernel/core/log.hpp"
 #include "kernel/core/uts.hpp"
 #include "kernel/fs/procfs/procfs.hpp"
 #include "kernel/mm/phys/frame.hpp"
-#include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
 #include "kernel/task/signal/signal.hpp"
 
@@ -16,25 +14,23 @@ namespace hd::syscall {
 
 namespace {
 
-Result<> check_root() { return process().credentials.euid == 0 ? Result<>() : fail(Errno::kEPERM); }
-
-Result<u64> set_name(Result<> (*set)(std::string_view), Buffer from, Int size) {
+Result<> set_name(Result<> (*set)(std::string_view), Buffer from, Int size) {
     TRY(check_root());
     if (size < 0 || static_cast<usize>(size) >= abi::Utsname::kFieldSize) return fail(Errno::kEINVAL);
     char text[abi::Utsname::kFieldSize];
     TRY(mm::copy_from_user(text, from.address, static_cast<usize>(size)));
-    return zero_or_error(set({text, static_cast<usize>(size)}));
+    return set({text, static_cast<usize>(size)});
 }
 
 }  // namespace
 
-Result<u64> sys_uname(Out<abi::Utsname> names) { return zero_or_error(names.store(core::system_names())); }
+Answer sys_uname(Out<abi::Utsname> names) { return names.store(core::system_names()); }
 
-Result<u64> sys_sethostname(Buffer name, Int size) { return set_name(core::set_host_name, name, size); }
+Answer sys_sethostname(Buffer name, Int size) { return set_name(core::set_host_name, name, size); }
 
-Result<u64> sys_setdomainname(Buffer name, Int size) { return set_name(core::set_domain_name, name, size); }
+Answer sys_setdomainname(Buffer name, Int size) { return set_name(core::set_domain_name, name, size); }
 
-Result<u64> sys_sysinfo(Out<abi::Sysinfo> info) {
+Answer sys_sysinfo(Out<abi::Sysinfo> info) {
     const mm::FrameCounts frames = mm::frame_counts();
     abi::Sysinfo result;
     result.uptime = time::now().raw / 1'000'000'000;
@@ -42,11 +38,11 @@ Result<u64> sys_sysinfo(Out<abi::Sysinfo> info) {
     result.totalram = frames.total * mm::kPageSize;
     result.freeram = (frames.free + frames.cached) * mm::kPageSize;
     result.procs = static_cast<u16>(task::thread_count());
-    return zero_or_error(info.store(result));
+    return info.store(result);
 }
 
 // The actions that dmesg(1) and syslogd need; the ring is neither cleared nor read destructively (syslog(2)).
-Result<u64> sys_syslog(Int action, Buffer buffer, Int size) {
+Answer sys_syslog(Int action, Buffer buffer, Int size) {
     constexpr usize kMost = usize{64} << 10;
     if (action != abi::kSYSLOG_ACTION_READ_ALL && action != abi::kSYSLOG_ACTION_SIZE_BUFFER) TRY(check_root());
     switch (action) {
@@ -54,8 +50,7 @@ Result<u64> sys_syslog(Int action, Buffer buffer, Int size) {
         if (size < 0) return fail(Errno::kEINVAL);
         const usize room = std::min(static_cast<usize>(size), kMost);
         if (room == 0) return 0;
-        const std::unique_ptr<char[]> text(new (std::nothrow) char[room]);
-        if (!text) return fail(Errno::kENOMEM);
+        const auto text = TRY(mm::make_array<char>(room));
         const usize length = log::read_tail({text.get(), room});
         TRY(mm::copy_to_user(buffer.address, text.get(), length));
         return length;
@@ -72,11 +67,10 @@ Result<u64> sys_syslog(Int action, Buffer buffer, Int size) {
     }
 }
 
-Result<u64> sys_reboot(UInt magic1, UInt magic2, UInt command, Address) {
+Answer sys_reboot(UInt magic1, UInt magic2, UInt command, Address) {
     TRY(check_root());
-    if (magic1 != abi::kLINUX_REBOOT_MAGIC1 ||
-        std::find(std::begin(abi::kLinuxRebootMagic2), std::end(abi::kLinuxRebootMagic2), magic2) ==
-            std::end(abi::kLinuxRebootMagic2))
+    const auto& magics = abi::kLinuxRebootMagic2;
+    if (magic1 != abi::kLINUX_REBOOT_MAGIC1 || std::ranges::find(magics, magic2) == std::end(magics))
         return fail(Errno::kEINVAL);
     switch (command) {
     case abi::kLINUX_REBOOT_CMD_CAD_ON:
@@ -90,7 +84,7 @@ Result<u64> sys_reboot(UInt magic1, UInt magic2, UInt command, Address) {
     }
 }
 
-Result<u64> sys_getrandom(Buffer buffer, Size size, Flags flags) {
+Answer sys_getrandom(Buffer buffer, Size size, Flags flags) {
     if ((flags & ~(abi::kGRND_NONBLOCK | abi::kGRND_RANDOM | abi::kGRND_INSECURE)) != 0 ||
         (flags & (abi::kGRND_RANDOM | abi::kGRND_INSECURE)) == (abi::kGRND_RANDOM | abi::kGRND_INSECURE))
         return fail(Errno::kEINVAL);

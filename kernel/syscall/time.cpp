@@ -2,8 +2,8 @@
 // System calls of time: clocks, sleeping, interval timers, what was used.
 #include <algorithm>
 
-#include "kernel/syscall/handlers.hpp"
 #include "kernel/syscall/helpers.hpp"
+#include "kernel/task/tree.hpp"
 
 namespace hd::syscall {
 
@@ -46,9 +46,7 @@ Result<u64> relative_sleep(task::RestartBlock& block) {
 
 Result<u64> sleep_for(Nanoseconds duration, Out<abi::Timespec> rest) {
     task::RestartBlock& block = task::current_thread().restart;
-    block.resume = relative_sleep;
-    block.deadline = deadline_after(duration);
-    block.arguments[0] = rest.address();
+    block = {relative_sleep, deadline_after(duration), {rest.address()}};
     return relative_sleep(block);
 }
 
@@ -56,46 +54,44 @@ Result<u64> sleep_for(Nanoseconds duration, Out<abi::Timespec> rest) {
 
 // ---- clocks
 
-Result<u64> sys_clock_gettime(Int clock, Out<abi::Timespec> time) {
+Answer sys_clock_gettime(Int clock, Out<abi::Timespec> time) {
     const Nanoseconds now = TRY(read_clock(clock));
-    return zero_or_error(time.store(abi::timespec_of(now)));
+    return time.store(abi::timespec_of(now));
 }
 
-Result<u64> sys_clock_getres(Int clock, Out<abi::Timespec> resolution) {
+Answer sys_clock_getres(Int clock, Out<abi::Timespec> resolution) {
     TRY(read_clock(clock));
-    if (resolution) TRY(resolution.store({0, 1}));
-    return 0;
+    return store_if_wanted(resolution, {0, 1});
 }
 
-Result<u64> sys_clock_settime(Int clock, In<abi::Timespec> time) {
+Answer sys_clock_settime(Int clock, In<abi::Timespec> time) {
     if (clock != abi::kCLOCK_REALTIME) return fail(Errno::kEINVAL);
     const Nanoseconds wanted = TRY(duration_from(time));
-    if (process().credentials.euid != 0) return fail(Errno::kEPERM);
+    TRY(check_root());
     // The clock must go on for a machine's life before it overflows (Linux: TIME_SETTOD_SEC_MAX).
     if (wanted > Nanoseconds::max() - seconds(i64{30} * 366 * 86400)) return fail(Errno::kEINVAL);
     time::set_wall_clock(wanted);
     return 0;
 }
 
-Result<u64> sys_gettimeofday(Out<abi::Timeval> time, Out<u64> zone) {
-    if (time) TRY(time.store(timeval_of(time::wall_clock())));
-    if (zone) TRY(zone.store(0));  // UTC
-    return 0;
+Answer sys_gettimeofday(Out<abi::Timeval> time, Out<u64> zone) {
+    TRY(store_if_wanted(time, timeval_of(time::wall_clock())));
+    return store_if_wanted(zone, 0);  // UTC
 }
 
-Result<u64> sys_time(Out<i64> time) {
+Answer sys_time(Out<i64> time) {
     const i64 now = time::wall_clock().raw / 1'000'000'000;
-    if (time) TRY(time.store(now));
-    return static_cast<u64>(now);
+    TRY(store_if_wanted(time, now));
+    return now;
 }
 
 // ---- sleeping
 
-Result<u64> sys_nanosleep(In<abi::Timespec> duration, Out<abi::Timespec> rest) {
+Answer sys_nanosleep(In<abi::Timespec> duration, Out<abi::Timespec> rest) {
     return sleep_for(TRY(duration_from(duration)), rest);
 }
 
-Result<u64> sys_clock_nanosleep(Int clock, Flags flags, In<abi::Timespec> time, Out<abi::Timespec> rest) {
+Answer sys_clock_nanosleep(Int clock, Flags flags, In<abi::Timespec> time, Out<abi::Timespec> rest) {
     const bool wall = clock == abi::kCLOCK_REALTIME;
     if (!wall && clock != abi::kCLOCK_MONOTONIC && clock != abi::kCLOCK_BOOTTIME) {
         TRY(read_clock(clock));
@@ -106,7 +102,7 @@ Result<u64> sys_clock_nanosleep(Int clock, Flags flags, In<abi::Timespec> time, 
     // Linux: a change of the wall clock moves the end of a sleep; here the end is fixed when the sleep begins.
     const Nanoseconds deadline =
         wall && wanted != Nanoseconds::max() ? wanted - time::wall_clock() + time::now() : wanted;
-    return sleep_until(deadline) == sync::WaitResult::TimedOut ? Result<u64>(0) : fail(Errno::kERESTARTNOHAND);
+    return sleep_until(deadline) == sync::WaitResult::TimedOut ? Result<>() : fail(Errno::kERESTARTNOHAND);
 }
 
 // ---- interval timers
@@ -121,12 +117,12 @@ static Result<Nanoseconds> interval_from(const abi::Timeval& time) {
     return seconds(std::min(time.tv_sec, kMost)) + microseconds(time.tv_usec);
 }
 
-Result<u64> sys_getitimer(Int which, Out<abi::Itimerval> value) {
+Answer sys_getitimer(Int which, Out<abi::Itimerval> value) {
     if (which != abi::kITIMER_REAL) return fail(Errno::kEINVAL);
-    return zero_or_error(value.store(itimerval_of(task::read_real_timer(process()))));
+    return value.store(itimerval_of(task::read_real_timer(process())));
 }
 
-Result<u64> sys_setitimer(Int which, In<abi::Itimerval> value, Out<abi::Itimerval> old_value) {
+Answer sys_setitimer(Int which, In<abi::Itimerval> value, Out<abi::Itimerval> old_value) {
     abi::Itimerval wanted{};
     if (value) wanted = TRY(value.load());
     task::IntervalTimer setting;
@@ -134,37 +130,34 @@ Result<u64> sys_setitimer(Int which, In<abi::Itimerval> value, Out<abi::Itimerva
     setting.interval = TRY(interval_from(wanted.it_interval));
     if (which != abi::kITIMER_REAL) return fail(Errno::kEINVAL);
     const task::IntervalTimer old = task::set_real_timer(process(), setting);
-    if (old_value) TRY(old_value.store(itimerval_of(old)));
-    return 0;
+    return store_if_wanted(old_value, itimerval_of(old));
 }
 
-Result<u64> sys_alarm(UInt after) {
+Answer sys_alarm(UInt after) {
     const Nanoseconds left = task::set_real_timer(process(), {seconds(after), {}}).value;
     if (left.raw == 0) return 0;
-    return static_cast<u64>(
-        std::max<i64>((left.raw + 500'000'000) / 1'000'000'000, 1));  // rounded, but never to "none"
+    return std::max<i64>((left.raw + 500'000'000) / 1'000'000'000, 1);  // rounded, but never to "none"
 }
 
 // ---- what was used
 
-Result<u64> sys_times(Out<abi::Tms> times) {
-    if (times) {
-        const task::Usage own = process().usage();
-        task::Usage children;
-        {
-            const core::LockGuard<core::Spinlock> guard(task::g_tree_lock);
-            children = process().children_usage;
-        }
-        TRY(times.store({ticks(own.user), ticks(own.system), ticks(children.user), ticks(children.system)}));
-    }
-    return static_cast<u64>(ticks(time::now()));
+static task::Usage children_usage() {
+    const task::TreeGuard guard(task::g_tree_lock);
+    return process().children_usage;
 }
 
-Result<u64> sys_getrusage(Int who, Out<abi::RUsage> result) {
+Answer sys_times(Out<abi::Tms> times) {
+    if (times) {
+        const task::Usage own = process().usage(), children = children_usage();
+        TRY(times.store({ticks(own.user), ticks(own.system), ticks(children.user), ticks(children.system)}));
+    }
+    return ticks(time::now());
+}
+
+Answer sys_getrusage(Int who, Out<abi::RUsage> result) {
     task::Usage usage;
     if (who == abi::kRUSAGE_CHILDREN) {
-        const core::LockGuard<core::Spinlock> guard(task::g_tree_lock);
-        usage = process().children_usage;
+        usage = children_usage();
     } else if (who == abi::kRUSAGE_SELF || who == abi::kRUSAGE_THREAD) {
         const mm::SpaceStatistics pages = process().space->statistics();
         task::note_resident_pages(process(), pages.resident_pages);
@@ -179,7 +172,7 @@ Result<u64> sys_getrusage(Int who, Out<abi::RUsage> result) {
     } else {
         return fail(Errno::kEINVAL);
     }
-    return zero_or_error(result.store(rusage_of(usage)));
+    return result.store(rusage_of(usage));
 }
 
 }  // namespace hd::syscall

@@ -2,6 +2,7 @@
 // The argument types of system calls. They say to handlers, tracer and documentation what an argument is; the dispatcher makes
 // them from the registers' 64 bits.
 #pragma once
+#include <concepts>
 #include <memory>
 
 #include "kernel/abi/fcntl.hpp"
@@ -40,9 +41,26 @@ template <class T> using InOut = mm::UserPtr<T>;
 struct Text {  // a NUL-terminated string
     u64 address;
 };
-struct Path : Text {};  // one that names a file
-struct Buffer {         // bytes; the next argument is their number
+struct Path {  // one that names a file
     u64 address;
+};
+struct Buffer {  // bytes; the next argument is their number
+    u64 address;
+};
+
+// What a handler answers, as the program finds it in the result register: a number, 0 for mere success, or minus an
+// error's number. Errors become numbers here and nowhere else.
+class Answer {
+public:
+    Answer(std::integral auto number) : raw_(static_cast<u64>(number)) {}
+    Answer(std::unexpected<Errno> error) : raw_(static_cast<u64>(-static_cast<i64>(error.error()))) {}
+    Answer(const Result<>& result) : Answer(result ? Answer(0) : Answer(fail(result.error()))) {}
+    template <std::integral T> Answer(const Result<T>& result)
+        : Answer(result ? Answer(*result) : Answer(fail(result.error()))) {}
+    u64 raw() const { return raw_; }
+
+private:
+    u64 raw_;
 };
 
 // Copies a path in: short ones, which most are, without allocating.
