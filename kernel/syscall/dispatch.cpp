@@ -2,6 +2,7 @@
 // The dispatcher: kernel/syscall/dispatch.hpp.
 #include "kernel/syscall/dispatch.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <utility>
@@ -39,12 +40,11 @@ template <class... Arguments, Answer (*Function)(Arguments...)> struct Adapter<F
 };
 
 Answer missing(arch::TrapFrame& frame) {
-    static constinit std::atomic<u64> reported[kTableSize / 64] = {};
-    const u64 number = frame.syscall_number(), slot = number < kTableSize ? number : kTableSize - 1;
-    const u64 bit = u64{1} << slot % 64;
+    static constinit std::atomic<bool> reported[kTableSize] = {};
+    const u64 number = frame.syscall_number(), slot = std::min(number, kTableSize - 1);
     // relaxed: only the line in the log depends on it.
-    const bool told = (reported[slot / 64].fetch_or(bit, std::memory_order_relaxed) & bit) != 0;
-    if (!told) log::info("system call {} is not implemented", number);
+    if (!reported[slot].exchange(true, std::memory_order_relaxed))
+        log::info("system call {} is not implemented", number);
     return fail(Errno::kENOSYS);
 }
 
