@@ -47,11 +47,11 @@ void fill(StringBlock& block, const std::vector<std::string>& strings) {
 
 void check_stack(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
                  const std::string& file_name) {
-    StringBlock argument_block, environment_block;
-    fill(argument_block, arguments);
-    fill(environment_block, environment);
+    Program program{.path = file_name, .arguments = {}, .environment = {}};
+    fill(program.arguments, arguments);
+    fill(program.environment, environment);
     const std::array<u8, 16> random{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-    const StackLayout layout = plan_stack(kTop, argument_block, environment_block, file_name, "x86_64", 3);
+    const StackLayout layout = plan_stack(kTop, program, "x86_64", 3);
     REQUIRE(layout.stack_pointer % 16 == 0);
     Stack stack(align_up<u64>(kTop - layout.stack_pointer, 4096));
     const abi::AuxEntry auxiliary[] = {
@@ -59,7 +59,7 @@ void check_stack(const std::vector<std::string>& arguments, const std::vector<st
     static Stack* target;
     target = &stack;
     const StackWriter write = [](u64 address, std::span<const u8> bytes) { return target->write(address, bytes); };
-    REQUIRE(write_stack(write, layout, argument_block, environment_block, file_name, "x86_64", random, auxiliary));
+    REQUIRE(write_stack(write, layout, program, "x86_64", random, auxiliary));
 
     u64 at = layout.stack_pointer;
     REQUIRE(stack.word(at) == arguments.size());
@@ -74,7 +74,7 @@ void check_stack(const std::vector<std::string>& arguments, const std::vector<st
     CHECK(stack.text(layout.platform) == "x86_64");
     CHECK(stack.word(kTop - 8) == 0);
     // /proc/PID/cmdline shows this range.
-    if (!arguments.empty()) CHECK(layout.environment - layout.arguments == argument_block.size());
+    if (!arguments.empty()) CHECK(layout.environment - layout.arguments == program.arguments.size());
 }
 
 }  // namespace

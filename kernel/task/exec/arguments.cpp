@@ -130,30 +130,28 @@ Result<> StringBlock::append_user_array(u64 array, u64 limit) {
     }
 }
 
-StackLayout plan_stack(u64 top, const StringBlock& arguments, const StringBlock& environment,
-                       std::string_view file_name, std::string_view platform, usize aux_entries) {
+StackLayout plan_stack(u64 top, const Program& program, std::string_view platform, usize aux_entries) {
     StackLayout layout;
-    layout.file_name = top - 8 - (file_name.size() + 1);
-    layout.environment = layout.file_name - environment.size();
-    layout.arguments = layout.environment - arguments.size();
+    layout.file_name = top - 8 - (program.path.size() + 1);
+    layout.environment = layout.file_name - program.environment.size();
+    layout.arguments = layout.environment - program.arguments.size();
     layout.platform = layout.arguments - (platform.size() + 1);
     layout.random = align_down<u64>(layout.platform - 16, 16);
-    const u64 words = 1 + arguments.count() + 1 + environment.count() + 1 + 2 * aux_entries;
+    const u64 words = 1 + program.arguments.count() + 1 + program.environment.count() + 1 + 2 * aux_entries;
     layout.stack_pointer = align_down<u64>(layout.random - words * sizeof(u64), 16);
     return layout;
 }
 
-Result<> write_stack(StackWriter write, const StackLayout& layout, const StringBlock& arguments,
-                     const StringBlock& environment, std::string_view file_name, std::string_view platform,
+Result<> write_stack(StackWriter write, const StackLayout& layout, const Program& program, std::string_view platform,
                      std::span<const u8, 16> random, std::span<const abi::AuxEntry> auxiliary) {
     // What is not written is zero: the NULs behind the two names, the padding.
-    TRY(write(layout.file_name, bytes_of(std::span<const char>(file_name))));
+    TRY(write(layout.file_name, bytes_of(std::span<const char>(program.path))));
     TRY(write(layout.platform, bytes_of(std::span<const char>(platform))));
     TRY(write(layout.random, random));
     u64 at = layout.stack_pointer;
-    TRY(put_word(write, at, arguments.count()));
-    TRY(write_strings(write, at, arguments, layout.arguments));
-    TRY(write_strings(write, at, environment, layout.environment));
+    TRY(put_word(write, at, program.arguments.count()));
+    TRY(write_strings(write, at, program.arguments, layout.arguments));
+    TRY(write_strings(write, at, program.environment, layout.environment));
     return write(at, bytes_of(auxiliary));
 }
 

@@ -65,18 +65,22 @@ private:
     u64 size_ = 0;
 };
 
+// What is to run.
+struct Program {
+    std::string_view path;  // as the caller named it: AT_EXECFN, and its last component the thread's name
+    StringBlock arguments, environment;
+};
+
 // Where the pieces of the block go. `aux_entries` counts AT_NULL too.
 struct StackLayout {
     u64 random, platform, arguments, environment, file_name;
     u64 stack_pointer;  // 16-byte aligned: argc
 };
-StackLayout plan_stack(u64 top, const StringBlock& arguments, const StringBlock& environment,
-                       std::string_view file_name, std::string_view platform, usize aux_entries);
+StackLayout plan_stack(u64 top, const Program& program, std::string_view platform, usize aux_entries);
 
 // How the block gets to its place.
 using StackWriter = Result<> (*)(u64 address, std::span<const u8> bytes);
-Result<> write_stack(StackWriter write, const StackLayout& layout, const StringBlock& arguments,
-                     const StringBlock& environment, std::string_view file_name, std::string_view platform,
+Result<> write_stack(StackWriter write, const StackLayout& layout, const Program& program, std::string_view platform,
                      std::span<const u8, 16> random, std::span<const abi::AuxEntry> auxiliary);
 
 }  // namespace hd::task

@@ -303,8 +303,7 @@ Result<> start_program(Thread& self, const Executable& executable, const StackLa
     const StackWriter to_user = [](u64 address, std::span<const u8> bytes) {
         return mm::copy_to_user(address, bytes.data(), bytes.size());
     };
-    TRY(write_stack(to_user, layout, program.arguments, program.environment, program.path, platform.name, random,
-                    auxiliary));
+    TRY(write_stack(to_user, layout, program, platform.name, random, auxiliary));
     arch::init_user_frame(self.frame(), VirtAddr{image.entry + executable.bias}, VirtAddr{layout.stack_pointer});
     return {};
 }
@@ -324,8 +323,7 @@ Result<> exec(const fs::WalkStart& start, Program& program) {
     const std::unique_ptr<Executable> found = TRY(find_executable(start, program.path, program.arguments));
     const Executable& executable = *found;
     const RefPtr<mm::AddressSpace> space = TRY(map_executable(executable));
-    const StackLayout layout = plan_stack(arch::kUserEnd.raw, program.arguments, program.environment, program.path,
-                                          arch::elf_platform().name, kAuxEntries);
+    const StackLayout layout = plan_stack(arch::kUserEnd.raw, program, arch::elf_platform().name, kAuxEntries);
     TRY(map_stack(*space, layout, executable.image.executable_stack));
     OwnCopies own = TRY(copy_shared(process));
     TRY(become_only_thread(self));

@@ -6,11 +6,6 @@
 
 namespace hd::task {
 
-struct Program {
-    std::string_view path;  // as the caller named it: AT_EXECFN, and its last component the thread's name
-    StringBlock arguments, environment;
-};
-
 // The bytes that argument and environment strings with their pointers may take in the current process (execve(2), E2BIG).
 u64 argument_limit();
 
