@@ -5,6 +5,6 @@
 
 namespace hd::abi {
 
-inline constexpr u32 kFIONBIO = 0x5421, kFIONCLEX = 0x5450, kFIOCLEX = 0x5451;
+inline constexpr u32 kFIONREAD = 0x541b, kFIONBIO = 0x5421, kFIONCLEX = 0x5450, kFIOCLEX = 0x5451;
 
 }  // namespace hd::abi

@@ -45,9 +45,9 @@ static_assert(sizeof(Winsize) == 8);
 
 inline constexpr u32 kTCGETS = 0x5401, kTCSETS = 0x5402, kTCSETSW = 0x5403, kTCSETSF = 0x5404, kTCSBRK = 0x5409,
                      kTCXONC = 0x540a, kTCFLSH = 0x540b, kTIOCSCTTY = 0x540e, kTIOCGPGRP = 0x540f, kTIOCSPGRP = 0x5410,
-                     kTIOCOUTQ = 0x5411, kTIOCGWINSZ = 0x5413, kTIOCSWINSZ = 0x5414, kFIONREAD = 0x541b,
-                     kTIOCNOTTY = 0x5422, kTIOCGETD = 0x5424, kTCSBRKP = 0x5425, kTIOCGSID = 0x5429,
-                     kTIOCVHANGUP = 0x5437, kTIOCGDEV = 0x80045432;
+                     kTIOCOUTQ = 0x5411, kTIOCGWINSZ = 0x5413, kTIOCSWINSZ = 0x5414, kTIOCNOTTY = 0x5422,
+                     kTIOCGETD = 0x5424, kTCSBRKP = 0x5425, kTIOCGSID = 0x5429, kTIOCVHANGUP = 0x5437,
+                     kTIOCGDEV = 0x80045432;
 inline constexpr u64 kTCOOFF = 0, kTCOON = 1, kTCIOFF = 2, kTCION = 3;  // TCXONC's argument
 inline constexpr u64 kTCIFLUSH = 0, kTCOFLUSH = 1, kTCIOFLUSH = 2;      // TCFLSH's argument
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/ipc/pipe.hpp"
 
+#include "kernel/abi/ioctl.hpp"
 #include "kernel/fs/vfs/file_system.hpp"
 #include "kernel/lib/late.hpp"
 #include "kernel/mm/slab/slab.hpp"
@@ -14,7 +15,6 @@ using sync::WaitResult;
 
 namespace {
 
-constexpr u32 kFIONREAD = 0x541b;
 constexpr u64 kAtomicSize = abi::kPIPE_BUF;  // what a write(2) of up to this size finds or waits for, whole
 
 constexpr bool reads(u32 flags) { return (flags & abi::kO_ACCMODE) != abi::kO_WRONLY; }
@@ -43,7 +43,7 @@ public:
     Result<u64> write_at(IoBuffer& buffer, u64, bool) override { return pipe_.write(buffer, nonblocking()); }
     bool seekable() const override { return false; }
     Result<u64> ioctl(u32 request, u64 argument) override {
-        if (request != kFIONREAD) return fail(Errno::kENOTTY);
+        if (request != abi::kFIONREAD) return fail(Errno::kENOTTY);
         TRY(mm::UserPtr<i32>(argument).store(static_cast<i32>(pipe_.bytes_waiting())));
         return 0;
     }

@@ -96,13 +96,13 @@ private:
 WaitResult sleep_on(bool (*taken)(const void* waiter), const void* waiter, sched::SleepKind kind, const char* channel,
                     Nanoseconds deadline) {
     core::assert_may_sleep();
-    Timeout timeout(sched::current());
-    if (deadline != Nanoseconds::max()) timeout.arm(deadline);
+    std::optional<Timeout> timeout;
+    if (deadline != Nanoseconds::max()) timeout.emplace(sched::current()).arm(deadline);
     const auto end = [&] -> std::optional<WaitResult> {
         if (taken(waiter)) return WaitResult::Ready;
         if (kind == sched::SleepKind::Interruptible && g_interrupt_pending(sched::current()))
             return WaitResult::Interrupted;
-        if (timeout.passed()) return WaitResult::TimedOut;
+        if (timeout && timeout->passed()) return WaitResult::TimedOut;
         return std::nullopt;
     };
     std::optional<WaitResult> result;
@@ -113,7 +113,7 @@ WaitResult sleep_on(bool (*taken)(const void* waiter), const void* waiter, sched
         sched::schedule();
     }
     sched::finish_sleep();
-    timeout.cancel();
+    if (timeout) timeout->cancel();
     return *result;
 }
 

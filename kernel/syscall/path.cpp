@@ -180,7 +180,8 @@ Answer sys_getcwd(Buffer buffer, Size size) {
 Answer sys_mkdirat(DirFd directory, Path path, Mode mode) {
     PathArgument buffer;
     const std::string_view name = TRY(buffer.load(path));
-    return fs::make_node(TRY(walk_start(directory, name)), name, {fs::InodeKind::Directory, masked(mode)});
+    TRY(fs::make_node(TRY(walk_start(directory, name)), name, {fs::InodeKind::Directory, masked(mode)}));
+    return 0;
 }
 
 Answer sys_mknodat(DirFd directory, Path path, Mode mode, Long device) {
@@ -220,7 +221,8 @@ Answer sys_linkat(DirFd old_directory, Path old_path, DirFd new_directory, Path 
 Answer sys_symlinkat(Path target, DirFd directory, Path path) {
     TwoPaths paths;
     TRY(paths.load(abi::kAT_FDCWD, target, directory, path));
-    return fs::make_node(paths.new_start, paths.new_path, {fs::InodeKind::Symlink, 0777, 0, paths.old_path});
+    TRY(fs::make_node(paths.new_start, paths.new_path, {fs::InodeKind::Symlink, 0777, 0, paths.old_path}));
+    return 0;
 }
 
 Answer sys_readlinkat(DirFd directory, Path path, Buffer buffer, Size size) {

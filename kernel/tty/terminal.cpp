@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/tty/terminal.hpp"
 
+#include "kernel/abi/ioctl.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"
 #include "kernel/task/process.hpp"
 #include "kernel/task/signal/signal.hpp"

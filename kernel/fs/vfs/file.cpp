@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "kernel/abi/ioctl.hpp"
+
 namespace hd::fs {
 
 namespace {
@@ -135,7 +137,13 @@ Result<u64> File::seek(i64 offset, int whence) {
     return position;
 }
 
-Result<u64> File::ioctl(u32, u64) { return fail(Errno::kENOTTY); }
+Result<u64> File::ioctl(u32 request, u64 argument) {
+    if (request != abi::kFIONREAD || inode->kind != InodeKind::Regular) return fail(Errno::kENOTTY);
+    const sync::MutexGuard guard(position_lock);
+    const u64 size = inode->size();
+    TRY(mm::UserPtr<i32>(argument).store(static_cast<i32>(size - std::min(size, position))));
+    return 0;
+}
 
 u32 File::poll(PollTable*) {
     return abi::kPOLLIN | abi::kPOLLOUT;  // poll(2): regular files are always ready

@@ -50,7 +50,7 @@ public:
     virtual Result<u64> write_at(IoBuffer& buffer, u64 offset, bool append);  // append: at the end instead
     virtual bool seekable() const { return true; }                            // false: ESPIPE, and offset is not used
     virtual Result<u64> seek(i64 offset, int whence);
-    virtual Result<u64> ioctl(u32 request, u64 argument);  // ENOTTY
+    virtual Result<u64> ioctl(u32 request, u64 argument);  // ENOTTY but for FIONREAD of regular files
     // What is possible now, in poll(2)'s bits; registers with `table` if it is not null.
     virtual u32 poll(PollTable* table);
     // What mmap(2) maps: this file; nullptr for anonymous memory (/dev/zero). ENODEV.

@@ -425,10 +425,7 @@ void mount_at_boot(const char* type, const char* path, u64 flags) {
     const WalkStart start{root_dentry(), root_dentry(), &root_user};
     const auto made = make_node(start, path, {InodeKind::Directory, 0755});
     if ((made || made.error() == Errno::kEEXIST) && mount(start, type, path, type, flags)) return;
-    char sentence[64];
-    BufferSink sink(sentence);
-    format_to(sink, "{} cannot be mounted", path);
-    core::boot_failure(sink.view());
+    core::boot_failure("{} cannot be mounted", path);
 }
 
 Result<> unmount(const WalkStart& start, std::string_view target, u32 flags) {

@@ -126,7 +126,7 @@ private:
     FaultResult first_touch(Vma& vma, VirtAddr page, FaultAccess access, LeafTable table) REQUIRES_SHARED(lock_);
     FaultResult write_to_read_only(Vma& vma, VirtAddr page, LeafTable table) REQUIRES_SHARED(lock_);
     void map_around(Vma& vma, VirtAddr page, LeafTable table) REQUIRES_SHARED(lock_);
-    void enter(LeafTable table, VirtAddr page, FrameRef frame, const Vma& vma, bool writable);
+    void enter(LeafTable table, VirtAddr page, FrameRef&& frame, const Vma& vma, bool writable);
 
     sync::RwLock lock_{core::Rank::AddressSpace};
     VmaSet vmas_ GUARDED_BY(lock_);

@@ -62,7 +62,7 @@ FaultResult AddressSpace::fault_in(Vma& vma, VirtAddr page, FaultAccess access) 
 
 // The entry takes the reference to the frame over; no frame stands for the zero frame, read-only. If another thread has entered a
 // page there meanwhile, that is as good.
-void AddressSpace::enter(LeafTable table, VirtAddr page, FrameRef frame, const Vma& vma, bool writable) {
+void AddressSpace::enter(LeafTable table, VirtAddr page, FrameRef&& frame, const Vma& vma, bool writable) {
     TableLock lock(table);
     const u32 index = arch::table_index(page, 0);
     if (!table.load(index).empty()) return;
@@ -77,16 +77,20 @@ FaultResult AddressSpace::first_touch(Vma& vma, VirtAddr page, FaultAccess acces
         auto answer = vma.source->page(vma.offset_of(page) / kPageSize, vma.shared ? PageUse::Write : PageUse::Read);
         if (!answer) return answer.error() == Errno::kENOMEM ? FaultResult::OutOfMemory : FaultResult::PastEnd;
         found = std::move(*answer);
+        if (vma.shared || !access.write) {
+            enter(table, page, std::move(found), vma, vma.shared && vma.protection.write);
+            map_around(vma, page, table);
+            return FaultResult::Done;
+        }
     }
-    if (vma.shared || !access.write) {
-        enter(table, page, std::move(found), vma, vma.shared && vma.protection.write);
-        if (vma.source) map_around(vma, page, table);
-        return FaultResult::Done;
+    FrameRef fresh;
+    if (access.write) {
+        const auto frame = allocate_frame(found ? Zero::No : Zero::Yes);
+        if (!frame) return FaultResult::OutOfMemory;
+        fresh = FrameRef(kAdoptRef, *frame);
+        if (found) std::memcpy(bytes_of(*fresh), bytes_of(*found), kPageSize);
     }
-    const auto fresh = allocate_frame(found ? Zero::No : Zero::Yes);
-    if (!fresh) return FaultResult::OutOfMemory;
-    if (found) std::memcpy(bytes_of(**fresh), bytes_of(*found), kPageSize);
-    enter(table, page, FrameRef(kAdoptRef, *fresh), vma, vma.protection.write);
+    enter(table, page, std::move(fresh), vma, vma.protection.write);
     return FaultResult::Done;
 }
 

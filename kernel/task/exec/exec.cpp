@@ -330,6 +330,7 @@ Result<> exec(const fs::WalkStart& start, Program& program) {
 
     commit(self, executable, space, std::move(own));
     const bool secure = take_credentials(process, executable);
+    process.dumpable = !secure;
     reset_thread(self, program.path);
     auto started = start_program(self, executable, layout, program, secure);
     if (!started) begin_exit(process, abi::kSIGSEGV);
