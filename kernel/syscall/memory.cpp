@@ -79,19 +79,15 @@ Answer sys_msync(Address address, Size size, Flags flags) {
     constexpr u32 kBoth = abi::kMS_ASYNC | abi::kMS_SYNC;
     if (address % mm::kPageSize != 0 || (flags & ~(kBoth | abi::kMS_INVALIDATE)) != 0 || (flags & kBoth) == kBoth)
         return fail(Errno::kEINVAL);
-    VirtAddr mapped{address};
-    space().for_each_vma([&](const mm::Vma& vma) {
-        if (vma.contains(mapped)) mapped = vma.end;
-    });
-    return size <= mapped - VirtAddr{address} ? Result<>() : fail(Errno::kENOMEM);
+    return space().check_mapped(VirtAddr{address}, size);
 }
 
 Answer sys_madvise(Address address, Size size, Int advice) {
-    if (address % mm::kPageSize != 0) return fail(Errno::kEINVAL);
+    const u64 whole = align_up(size, mm::kPageSize);
+    if (address % mm::kPageSize != 0 || whole < size || address + whole < address) return fail(Errno::kEINVAL);
     switch (advice) {
     case abi::kMADV_DONTNEED:
     case abi::kMADV_FREE:  // "may free": at once is allowed
-        if (align_up(size, mm::kPageSize) < size) return fail(Errno::kEINVAL);
         return size != 0 ? space().discard(VirtAddr{address}, size) : Result<>();
     case abi::kMADV_NORMAL:
     case abi::kMADV_RANDOM:
@@ -100,7 +96,7 @@ Answer sys_madvise(Address address, Size size, Int advice) {
     case abi::kMADV_HUGEPAGE:
     case abi::kMADV_NOHUGEPAGE:
     case abi::kMADV_DONTDUMP:
-    case abi::kMADV_DODUMP: return 0;  // advice only
+    case abi::kMADV_DODUMP: return space().check_mapped(VirtAddr{address}, size);  // advice only
     default: return fail(Errno::kEINVAL);
     }
 }

@@ -16,6 +16,7 @@
 #include <optional>
 #include <random>
 
+#include "kernel/abi/ioctl.hpp"
 #include "tests/unit/tty_test_host.hpp"
 
 using namespace hd;

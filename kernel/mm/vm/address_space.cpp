@@ -84,15 +84,19 @@ Result<VirtAddr> AddressSpace::place_locked(const MapRequest& request, u64 size)
     return vmas_.find_gap(size, kUserBegin, kMmapTop);
 }
 
+// Memory is promised more than once, but not what can never be there (Linux: vm.overcommit_memory = 0).
+static bool may_promise(u64 size) {
+    constexpr u64 kAlwaysThere = u64{8} << 20;  // no need to count for ordinary sizes
+    return size <= kAlwaysThere || size <= frame_counts().total * kPageSize;
+}
+
 Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     if (request.size == 0 || request.offset % kPageSize != 0) return fail(Errno::kEINVAL);
     const u64 size = align_up(request.size, kPageSize);
     if (size < request.size || size > arch::kUserEnd.raw) return fail(Errno::kENOMEM);
     if (request.offset + size < request.offset) return fail(Errno::kEOVERFLOW);
-    // Memory is promised more than once, but not what can never be there (Linux: vm.overcommit_memory = 0).
-    const bool promises = request.protection.write && !request.shared && !request.no_reserve;
-    constexpr u64 kAlwaysThere = u64{8} << 20;  // no need to count for ordinary sizes
-    if (promises && size > kAlwaysThere && size > frame_counts().total * kPageSize) return fail(Errno::kENOMEM);
+    if (request.protection.write && !request.shared && !request.no_reserve && !may_promise(size))
+        return fail(Errno::kENOMEM);
 
     auto vma = TRY(make<Vma>());
     vma->protection = request.protection;
@@ -174,12 +178,15 @@ Result<> AddressSpace::protect(VirtAddr address, u64 size, Protection protection
     if (size == 0 || !valid_range(address, size)) return fail(Errno::kENOMEM);
     const VirtAddr end = address + size;
     sync::WriteGuard guard(lock_);
+    u64 promised = 0;
     for (VirtAddr at = address; at < end;) {
         const Vma* vma = vmas_.find(at);
         if (vma == nullptr) return fail(Errno::kENOMEM);
         if (protection.write && !vma->may_write) return fail(Errno::kEACCES);
+        if (protection.write && !vma->protection.write && !vma->shared) promised += std::min(vma->end, end) - at;
         at = vma->end;
     }
+    if (!may_promise(promised)) return fail(Errno::kENOMEM);
     TRY(vmas_.split_at(address));
     TRY(vmas_.split_at(end));
     // The tables and the mapping must never contradict each other, so whatever can fail comes first.
@@ -192,6 +199,13 @@ Result<> AddressSpace::protect(VirtAddr address, u64 size, Protection protection
     table_.flush_range(address, end);
     vmas_.set_protection(address, end, protection);
     return {};
+}
+
+Result<> AddressSpace::check_mapped(VirtAddr address, u64 size) {
+    const u64 whole = align_up(size, kPageSize);
+    if (whole < size || !valid_range(address, whole)) return fail(Errno::kENOMEM);
+    const sync::ReadGuard guard(lock_);
+    return range_is_mapped_locked(address, address + whole) ? Result<>() : fail(Errno::kENOMEM);
 }
 
 Result<> AddressSpace::discard(VirtAddr address, u64 size) {
@@ -215,6 +229,7 @@ Result<VirtAddr> AddressSpace::remap(VirtAddr address, u64 old_size, u64 new_siz
         if (new_size < old_size) TRY(unmap_locked(address + new_size, address + old_size, gone));
         return address;
     }
+    if (vma->protection.write && !vma->shared && !may_promise(new_size - old_size)) return fail(Errno::kENOMEM);
     auto grown = TRY(make<Vma>(*vma));
     grown->grows_down = false;
     const VirtAddr old_end = address + old_size;
@@ -257,7 +272,7 @@ VirtAddr AddressSpace::set_break(VirtAddr wanted) {
     if (wanted < break_start_ || wanted > kMmapTop) return break_;
     const VirtAddr old_end = break_.align_up(kPageSize), new_end = wanted.align_up(kPageSize);
     if (new_end > old_end) {
-        if (!vmas_.range_is_free(old_end, new_end)) return break_;
+        if (!vmas_.range_is_free(old_end, new_end) || !may_promise(new_end - old_end)) return break_;
         auto vma = make<Vma>();
         if (!vma) return break_;
         (*vma)->begin = old_end;

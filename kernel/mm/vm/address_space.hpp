@@ -71,6 +71,7 @@ public:
     Result<> unmap(VirtAddr address, u64 size);
     Result<> protect(VirtAddr address, u64 size, Protection protection);
     Result<> discard(VirtAddr address, u64 size);  // madvise(MADV_DONTNEED): the pages are as never touched
+    Result<> check_mapped(VirtAddr address, u64 size);  // ENOMEM: not all of it
     Result<VirtAddr> remap(VirtAddr address, u64 old_size, u64 new_size, bool may_move);
 
     // brk(2): returns the new break, or the old one if it cannot be moved.
