@@ -70,7 +70,7 @@ public:
     Result<VirtAddr> map(const MapRequest& request);
     Result<> unmap(VirtAddr address, u64 size);
     Result<> protect(VirtAddr address, u64 size, Protection protection);
-    Result<> discard(VirtAddr address, u64 size);  // madvise(MADV_DONTNEED): the pages are as never touched
+    Result<> discard(VirtAddr address, u64 size);       // madvise(MADV_DONTNEED): the pages are as never touched
     Result<> check_mapped(VirtAddr address, u64 size);  // ENOMEM: not all of it
     Result<VirtAddr> remap(VirtAddr address, u64 old_size, u64 new_size, bool may_move);
 

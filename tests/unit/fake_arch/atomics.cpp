@@ -50,20 +50,38 @@ HD_SIMULATOR void __tsan_atomic_thread_fence(int) { point(); }
 HD_SIMULATOR void __tsan_atomic_signal_fence(int) {}
 
 // Plain accesses and calls are reported too, and are not interesting here.
-#define HD_IGNORE(name) \
-    HD_SIMULATOR void __tsan_##name(void*) {}
-HD_IGNORE(func_entry)
-HD_IGNORE(read1)
-HD_IGNORE(read2)
-HD_IGNORE(read4)
-HD_IGNORE(read8)
-HD_IGNORE(read16)
-HD_IGNORE(write1) HD_IGNORE(write2) HD_IGNORE(write4) HD_IGNORE(write8) HD_IGNORE(write16) HD_IGNORE(unaligned_read2)
-    HD_IGNORE(unaligned_read4) HD_IGNORE(unaligned_read8) HD_IGNORE(unaligned_read16) HD_IGNORE(unaligned_write2)
-        HD_IGNORE(unaligned_write4) HD_IGNORE(unaligned_write8) HD_IGNORE(unaligned_write16) HD_IGNORE(volatile_read1)
-            HD_IGNORE(volatile_read2) HD_IGNORE(volatile_read4) HD_IGNORE(volatile_read8) HD_IGNORE(volatile_write1)
-                HD_IGNORE(volatile_write2) HD_IGNORE(volatile_write4) HD_IGNORE(volatile_write8)
-                    HD_IGNORE(vptr_read) HD_SIMULATOR void __tsan_init() {}
+#define HD_IGNORE(name)                       \
+    HD_SIMULATOR void __tsan_##name(void*) {} \
+    static_assert(true)
+HD_IGNORE(func_entry);
+HD_IGNORE(read1);
+HD_IGNORE(read2);
+HD_IGNORE(read4);
+HD_IGNORE(read8);
+HD_IGNORE(read16);
+HD_IGNORE(write1);
+HD_IGNORE(write2);
+HD_IGNORE(write4);
+HD_IGNORE(write8);
+HD_IGNORE(write16);
+HD_IGNORE(unaligned_read2);
+HD_IGNORE(unaligned_read4);
+HD_IGNORE(unaligned_read8);
+HD_IGNORE(unaligned_read16);
+HD_IGNORE(unaligned_write2);
+HD_IGNORE(unaligned_write4);
+HD_IGNORE(unaligned_write8);
+HD_IGNORE(unaligned_write16);
+HD_IGNORE(volatile_read1);
+HD_IGNORE(volatile_read2);
+HD_IGNORE(volatile_read4);
+HD_IGNORE(volatile_read8);
+HD_IGNORE(volatile_write1);
+HD_IGNORE(volatile_write2);
+HD_IGNORE(volatile_write4);
+HD_IGNORE(volatile_write8);
+HD_IGNORE(vptr_read);
+HD_SIMULATOR void __tsan_init() {}
 HD_SIMULATOR void __tsan_func_exit(void*) {}
 HD_SIMULATOR void __tsan_vptr_update(void*, void*) {}
 HD_SIMULATOR void __tsan_read_range(void*, long) {}
