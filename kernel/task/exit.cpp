@@ -175,7 +175,7 @@ void exit_thread() {
     bool last, stop_complete = false;
     {
         const SignalGuard guard(process.signal_lock);
-        process.exited_usage.add(usage_of(self));
+        process.exited_usage.add(usage_of_locked(self));
         process.threads.erase(process.threads.iterator_to(self));
         last = process.threads.empty();
         if (last) {

@@ -48,14 +48,18 @@ void Usage::add(const Usage& other) {
     max_resident_pages = std::max(max_resident_pages, other.max_resident_pages);
 }
 
-// The sum is exact; how it splits into user and system is what the ticks sampled (as Linux: cputime_adjust()).
-Usage usage_of(const Thread& thread) {
+// The sum is exact; how it splits into user and system is what the ticks sampled. A new sample may move the split either way,
+// but neither part ever goes back from what was told before (Linux: cputime_adjust()).
+Usage usage_of_locked(const Thread& thread) {
     const i64 total = sched::cpu_time(thread).raw;
     const i64 user = static_cast<i64>(thread.user_ticks), system = static_cast<i64>(thread.system_ticks);
     const i64 ticks = user + system;
+    const i64 sampled = ticks == 0 ? 0 : total / ticks * system + total % ticks * system / ticks;
     Usage usage;
-    usage.system = Nanoseconds{ticks == 0 ? 0 : total / ticks * system + total % ticks * system / ticks};
-    usage.user = Nanoseconds{total - usage.system.raw};
+    usage.system = std::clamp(Nanoseconds{sampled}, thread.told_system, Nanoseconds{total} - thread.told_user);
+    usage.user = Nanoseconds{total} - usage.system;
+    thread.told_system = usage.system;
+    thread.told_user = usage.user;
     usage.voluntary_switches = thread.voluntary_switches;
     usage.involuntary_switches = thread.involuntary_switches;
     return usage;
@@ -67,10 +71,15 @@ void note_resident_pages(Process& process, u64 pages) {
     most = std::max(most, pages);
 }
 
+Usage usage_of(const Thread& thread) {
+    const SignalGuard guard(thread.process().signal_lock);
+    return usage_of_locked(thread);
+}
+
 Usage Process::usage() const {
     const SignalGuard guard(signal_lock);
     Usage sum = exited_usage;
-    for (const Thread& thread : threads) sum.add(usage_of(thread));
+    for (const Thread& thread : threads) sum.add(usage_of_locked(thread));
     return sum;
 }
 

@@ -135,7 +135,8 @@ private:
 
 inline Process& current_process() { return current_thread().process(); }
 
-Usage usage_of(const Thread& thread);
+Usage usage_of(const Thread& thread);  // takes its process's signal_lock
+Usage usage_of_locked(const Thread& thread);
 // For ru_maxrss: the most that was seen, which is whenever somebody asks, at execve(2) and at the end.
 void note_resident_pages(Process& process, u64 pages);
 

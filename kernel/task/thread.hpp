@@ -47,6 +47,7 @@ public:
     // On its process's list: until exit_thread().
     bool in_process() const { return HookOf<OfProcess>::is_linked(); }
     PendingSignals pending;
+    mutable Nanoseconds told_user{}, told_system{};  // of its CPU time, what was told last: usage_of_locked()
     u64 waited_for = 0;  // sigtimedwait(2): signals that end the sleep although they are blocked
     u64 blocked = 0;     // changed by the thread itself only, under the lock; so it reads it without
 

@@ -9,6 +9,7 @@ import fcntl
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -88,6 +89,9 @@ class Oracle:
 
         def take_terminal():
             fcntl.ioctl(0, termios.TIOCSCTTY, 1)
+            # Who was started in the background ignores them, and a shell cannot trap what it finds ignored.
+            for signo in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(signo, signal.SIG_DFL)
 
         process = subprocess.Popen(self.command_line(command), stdin=slave, stdout=slave, stderr=slave,
                                    start_new_session=True, preexec_fn=take_terminal,
