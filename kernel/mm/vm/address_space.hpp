@@ -117,7 +117,7 @@ private:
     Result<> unmap_locked(VirtAddr begin, VirtAddr end, VmaSet& gone) REQUIRES(lock_);
     Result<> drop_pages_locked(VirtAddr begin, VirtAddr end) REQUIRES(lock_);
     Result<VirtAddr> place_locked(const MapRequest& request, u64 size) REQUIRES(lock_);
-    bool range_is_mapped_locked(VirtAddr begin, VirtAddr end) REQUIRES(lock_);
+    bool range_is_mapped_locked(VirtAddr begin, VirtAddr end) REQUIRES_SHARED(lock_);
     bool grow_stack(VirtAddr address);
     u64 access_foreign(VirtAddr at, u8* buffer, u64 size, FaultAccess access);
     Result<FrameRef> page_for_access(VirtAddr at, FaultAccess access);
