@@ -46,7 +46,7 @@ namespace guest {
 inline constexpr uid_t kNobody = 65534;
 
 // A user who owns nothing, and of whom no process runs: some limits are a user's.
-uid_t stranger() {
+inline uid_t stranger() {
     static const uid_t user = 200'000 + static_cast<uid_t>(getpid()) % 100'000;
     return user;
 }
@@ -261,17 +261,6 @@ inline char* map(std::size_t size, int protection = PROT_READ | PROT_WRITE, int 
     REQUIRE(memory != MAP_FAILED);
     return static_cast<char*>(memory);
 }
-
-// Memory that children of fork share.
-template <class T>
-class Shared {
-public:
-    T* operator->() const { return reinterpret_cast<T*>(memory_.data()); }
-    T& operator*() const { return *reinterpret_cast<T*>(memory_.data()); }
-
-private:
-    Mapping memory_{(sizeof(T) + kPageSize - 1) / kPageSize * kPageSize, PROT_READ | PROT_WRITE, MAP_SHARED};
-};
 
 // ---- this program, executed once more, in another role
 

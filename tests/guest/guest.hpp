@@ -69,6 +69,17 @@ private:
     char* base_;
 };
 
+// Memory that children of fork share.
+template <class T>
+class Shared {
+public:
+    T* operator->() const { return reinterpret_cast<T*>(memory_.data()); }
+    T& operator*() const { return *reinterpret_cast<T*>(memory_.data()); }
+
+private:
+    Mapping memory_{(sizeof(T) + kPageSize - 1) / kPageSize * kPageSize, PROT_READ | PROT_WRITE, MAP_SHARED};
+};
+
 // A pipe whose ends close with the object.
 class Pipe {
 public:

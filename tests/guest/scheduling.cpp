@@ -33,17 +33,6 @@ bool run_on(int cpu) {
     return sched_setaffinity(0, sizeof set, &set) == 0;
 }
 
-// Memory that children of fork share.
-template <class T>
-class Shared {
-public:
-    T* operator->() const { return reinterpret_cast<T*>(memory_.data()); }
-    T& operator*() const { return *reinterpret_cast<T*>(memory_.data()); }
-
-private:
-    Mapping memory_{(sizeof(T) + kPageSize - 1) / kPageSize * kPageSize, PROT_READ | PROT_WRITE, MAP_SHARED};
-};
-
 }  // namespace
 
 TEST_CASE("a thread runs where it is allowed, on each CPU") {
