@@ -117,22 +117,27 @@ UNIT_SOURCES := $(call find_sources,tests/unit,-name '*.cpp') $(UNIT_KERNEL_SOUR
 UNIT_CXXFLAGS := -std=gnu++23 -O1 -g -fno-omit-frame-pointer -Itests/unit/fake_arch -I. $(CXX_WARNINGS) \
 	-Wno-maybe-uninitialized
 UNIT_VARIANTS := asan tsan
+UNIT_SOURCES_asan := $(UNIT_SOURCES)
+# Under TSan only those that use real threads; the simulated CPUs of the others are one thread to it.
+UNIT_SOURCES_tsan := $(filter kernel/% tests/unit/fake_arch/%,$(UNIT_SOURCES)) \
+	tests/unit/main.cpp tests/unit/simulation.cpp $(shell grep -l '\[threads\]' tests/unit/*.cpp)
 UNIT_SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
 # It does not model fences and says so; the code that has one is not what the threads tests are about.
 UNIT_SANITIZE_tsan := -fsanitize=thread -Wno-tsan
 
-# Catch2's own main is slow to compile and not what is tested.
-$(B)/unit/%/tests/unit/main.cpp.o: UNIT_CXXFLAGS += -O0
+# The tests themselves are slow to compile, for Catch2's sake, and not what is tested.
+UNIT_TESTS := $(filter-out tests/unit/simulation.cpp,$(wildcard tests/unit/*.cpp))
+$(foreach variant,$(UNIT_VARIANTS),$(UNIT_TESTS:%=$(B)/unit/$(variant)/%.o)): UNIT_CXXFLAGS += -O0
 
 define unit_variant
 $(call stamp,unit_$(1),$(HOST_CXX) $(UNIT_CXXFLAGS) $(UNIT_SANITIZE_$(1)))
-$(call stamp,unit_$(1)_link,$(UNIT_SOURCES))
+$(call stamp,unit_$(1)_link,$(UNIT_SOURCES_$(1)))
 
 $(B)/unit/$(1)/%.cpp.o: %.cpp $(B)/stamps/unit_$(1) | $(B)/have/test
 	@mkdir -p $$(@D); $(SAY) "  CXX     $$< ($(1))"
-	@$(HOST_CXX) $(UNIT_CXXFLAGS) $(UNIT_SANITIZE_$(1)) -MMD -MP -c $$< -o $$@
+	@$(HOST_CXX) $$(UNIT_CXXFLAGS) $(UNIT_SANITIZE_$(1)) -MMD -MP -c $$< -o $$@
 
-$(B)/unit/unit_tests_$(1): $(UNIT_SOURCES:%=$(B)/unit/$(1)/%.o) $(B)/stamps/unit_$(1)_link
+$(B)/unit/unit_tests_$(1): $(UNIT_SOURCES_$(1):%=$(B)/unit/$(1)/%.o) $(B)/stamps/unit_$(1)_link
 	@$(SAY) "  LD      $$@"
 	@$(HOST_CXX) $(UNIT_SANITIZE_$(1)) $$(filter %.o,$$^) -pthread -o $$@
 endef

@@ -26,7 +26,12 @@
 #include "kernel/fs/initramfs/initramfs.hpp"
 #include "kernel/fs/procfs/procfs.hpp"
 #include "kernel/fs/vfs/path.hpp"
+#include "kernel/ipc/anonymous_file.hpp"
+#include "kernel/ipc/epoll.hpp"
 #include "kernel/ipc/futex.hpp"
+#include "kernel/ipc/posix_queue.hpp"
+#include "kernel/ipc/socket/socket.hpp"
+#include "kernel/ipc/sysv_sem.hpp"
 #include "kernel/lib/late.hpp"
 #include "kernel/mm/phys/frame.hpp"
 #include "kernel/mm/slab/slab.hpp"
@@ -78,6 +83,11 @@ void first_thread(void*) {
     if (core::command_line_has("ktest"))
         arch::power_off(core::run_kernel_tests() == 0 ? arch::ExitStatus::Success : arch::ExitStatus::TestFailure);
     ipc::init_futexes();
+    ipc::init_anonymous_files();
+    ipc::init_epoll();
+    ipc::init_semaphores();
+    ipc::init_posix_queues();
+    ipc::init_sockets();
     const auto init = core::command_line_option("init").value_or("/init");
     log::info("the kernel hands over to {} after {} thousand cycles", init, (arch::cycles() - g_entered_at) / 1000);
     task::start_init(init);

@@ -18,6 +18,22 @@ inline constexpr u32 kAT_SYMLINK_NOFOLLOW = 0x100, kAT_EACCESS = 0x200, kAT_REMO
 inline constexpr u32 kF_DUPFD = 0, kF_GETFD = 1, kF_SETFD = 2, kF_GETFL = 3, kF_SETFL = 4, kF_DUPFD_CLOEXEC = 1030,
                      kF_GETPIPE_SZ = 1032;
 inline constexpr u32 kFD_CLOEXEC = 1;
+inline constexpr u32 kF_GETLK = 5, kF_SETLK = 6, kF_SETLKW = 7, kF_OFD_GETLK = 36, kF_OFD_SETLK = 37,
+                     kF_OFD_SETLKW = 38;
+inline constexpr u32 kF_ADD_SEALS = 1033, kF_GET_SEALS = 1034;
+inline constexpr u32 kF_SEAL_SEAL = 1, kF_SEAL_SHRINK = 2, kF_SEAL_GROW = 4, kF_SEAL_WRITE = 8,
+                     kF_SEAL_FUTURE_WRITE = 16, kF_ALL_SEALS = 31;
+inline constexpr u32 kMFD_CLOEXEC = 1, kMFD_ALLOW_SEALING = 2;
+inline constexpr i16 kF_RDLCK = 0, kF_WRLCK = 1, kF_UNLCK = 2;
+inline constexpr u32 kLOCK_SH = 1, kLOCK_EX = 2, kLOCK_NB = 4, kLOCK_UN = 8;
+
+struct Flock {
+    i16 type, whence;
+    i32 padding;
+    i64 start, length;
+    i32 pid, padding2;
+};
+static_assert(sizeof(Flock) == 32);
 
 inline constexpr int kSEEK_SET = 0, kSEEK_CUR = 1, kSEEK_END = 2, kSEEK_DATA = 3, kSEEK_HOLE = 4;
 

@@ -33,6 +33,6 @@ static_assert(sizeof(RUsage) == 144);
 
 inline constexpr u32 kWNOHANG = 1, kWUNTRACED = 2, kWSTOPPED = 2, kWEXITED = 4, kWCONTINUED = 8, kWNOWAIT = 0x0100'0000,
                      k__WNOTHREAD = 0x2000'0000, k__WALL = 0x4000'0000, k__WCLONE = 0x8000'0000;
-inline constexpr i32 kP_ALL = 0, kP_PID = 1, kP_PGID = 2;
+inline constexpr i32 kP_ALL = 0, kP_PID = 1, kP_PGID = 2, kP_PIDFD = 3;
 
 }  // namespace hd::abi

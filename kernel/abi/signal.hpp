@@ -38,7 +38,7 @@ struct StackT {
 };
 
 // si_code: how a signal came to be.
-inline constexpr int kSI_USER = 0, kSI_KERNEL = 0x80, kSI_QUEUE = -1, kSI_TKILL = -6;
+inline constexpr int kSI_USER = 0, kSI_KERNEL = 0x80, kSI_QUEUE = -1, kSI_TIMER = -2, kSI_MESGQ = -3, kSI_TKILL = -6;
 inline constexpr int kILL_ILLOPN = 2, kFPE_INTDIV = 1, kFPE_FLTDIV = 3, kFPE_FLTOVF = 4, kFPE_FLTUND = 5,
                      kFPE_FLTRES = 6, kFPE_FLTINV = 7, kSEGV_MAPERR = 1, kSEGV_ACCERR = 2, kBUS_ADRALN = 1,
                      kBUS_ADRERR = 2, kTRAP_BRKPT = 1, kTRAP_TRACE = 2;

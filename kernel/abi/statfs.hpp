@@ -21,7 +21,8 @@ struct Statfs {
 };
 static_assert(sizeof(Statfs) == 120);
 
-inline constexpr i64 kTMPFS_MAGIC = 0x01021994, kPROC_SUPER_MAGIC = 0x9fa0, kPIPEFS_MAGIC = 0x50495045;
+inline constexpr i64 kTMPFS_MAGIC = 0x01021994, kPROC_SUPER_MAGIC = 0x9fa0, kPIPEFS_MAGIC = 0x50495045,
+                     kANON_INODE_FS_MAGIC = 0x09041934, kMQUEUE_MAGIC = 0x19800202, kSOCKFS_MAGIC = 0x534f434b;
 
 // What f_flags says about every mount here: the kernel fills in the flags, and access times are relative.
 inline constexpr i64 kST_VALID = 0x20, kST_RELATIME = 0x1000;

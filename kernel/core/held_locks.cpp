@@ -12,11 +12,13 @@ HD_PERCPU PerCpu<HeldLocks> g_held_spinlocks;
 namespace {
 
 constexpr const char* kRankNames[] = {
-    "FilePosition",  "FileSystemRename", "Directory", "Inode",     "Pipe",     "Terminal",
-    "AddressSpace",  "ProcessTree",      "FileTable", "FsContext", "Mounts",   "Dentry",
-    "PageCache",     "PageTable",        "OpenFile",  "Futex",     "VmapArea", "Signal",
-    "TerminalInput", "Device",           "WaitQueue", "Timer",     "RunQueue", "CallFunction",
-    "SlabDepot",     "FrameAllocator",   "Log",       "Console"};
+    "ProcessTimers", "EpollGraph",    "Epoll",      "FilePosition",  "FileSystemRename", "Directory",      "Inode",
+    "Pipe",          "SocketReceive", "Terminal",   "AddressSpace",  "ProcessTree",      "FileTable",      "FsContext",
+    "SysvUndo",      "SysvTable",     "SysvObject", "Mounts",        "Dentry",           "PageCache",      "PageTable",
+    "Watchers",      "SocketNames",   "Socket",     "SocketChannel", "FileLocks",        "FileLockWaits",  "OpenFile",
+    "Futex",         "VmapArea",      "Signal",     "TerminalInput", "Device",           "Expiry",         "WaitQueue",
+    "EpollReady",    "Timer",         "RunQueue",   "CallFunction",  "SlabDepot",        "FrameAllocator", "Log",
+    "Console"};
 static_assert(std::size(kRankNames) == static_cast<usize>(Rank::kCount));
 }  // namespace
 

@@ -10,29 +10,44 @@ namespace hd::core {
 
 enum class Rank : u8 {
     // Sleeping locks. Taken in task context only, before any spinlock.
+    ProcessTimers,     // a process's timers: what is set
+    EpollGraph,        // which epoll watches which, and the ends of watched files
+    Epoll,             // what an epoll watches
     FilePosition,      // an open file's offset; held while the file or directory is read
     FileSystemRename,  // two directories change at once
     Directory,         // a directory's entries
     Inode,             // a file's contents and size
     Pipe,              // a pipe's buffer
+    SocketReceive,     // one receiver at a time
     Terminal,          // a terminal's line discipline: reading side
     AddressSpace,      // the set of a process's mappings
     // From here on spinlocks that interrupt handlers never take.
-    ProcessTree,  // parents, children, groups, sessions, the pid table
-    FileTable,    // a process's descriptors
-    FsContext,    // root, working directory, umask
-    Mounts,       // mount table
-    Dentry,       // name cache
-    PageCache,    // an inode's page tree
-    PageTable,    // entries of one last-level page table
-    OpenFile,     // status flags of an open file
-    Futex,        // the waiters of one hash bucket of futexes
-    VmapArea,     // kernel address ranges
+    ProcessTree,    // parents, children, groups, sessions, the pid table
+    FileTable,      // a process's descriptors
+    FsContext,      // root, working directory, umask
+    SysvUndo,       // what a process's end does to System V semaphores
+    SysvTable,      // the System V objects of one kind
+    SysvObject,     // one of them
+    Mounts,         // mount table
+    Dentry,         // name cache
+    PageCache,      // an inode's page tree
+    PageTable,      // entries of one last-level page table
+    Watchers,       // the epolls that watch a file
+    SocketNames,    // who is bound to which address
+    Socket,         // a socket's state, a listener's queue
+    SocketChannel,  // what is on its way to a socket
+    FileLocks,      // advisory locks on one file
+    FileLockWaits,  // who waits for whose locks
+    OpenFile,       // the state of an eventfd
+    Futex,          // who waits for which lock with priority inheritance
+    VmapArea,       // kernel address ranges
     // Spinlocks taken with interrupts off, as interrupt handlers take them too.
     Signal,          // a process's pending signals and handlers
     TerminalInput,   // characters on their way from the interrupt handler to the line discipline
     Device,          // a device's registers
+    Expiry,          // how often a timer went off
     WaitQueue,       // the waiters of one condition
+    EpollReady,      // an epoll's ready list: wake-ups put files on it
     Timer,           // a CPU's timer queue
     RunQueue,        // a CPU's runnable threads
     CallFunction,    // a CPU's queue of functions to call

@@ -34,6 +34,12 @@ protected:
         if (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]]
             wait(site);
     }
+    // The second of two locks of one rank, in an order that the caller has decided.
+    void acquire_nested(const Site& site) {
+        held_spinlocks().push_unordered({this, rank_, site});
+        if (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]]
+            wait(site);
+    }
     bool try_acquire(const Site& site) {
         if (locked_.exchange(true, std::memory_order_acquire)) return false;
         held_spinlocks().push_unordered({this, rank_, site});  // trying cannot deadlock, so any order is right
@@ -83,6 +89,12 @@ public:
         const State state = arch::irq_save();
         preempt_disable();
         acquire(site);
+        return state;
+    }
+    [[nodiscard]] State lock_nested(Site site = Site::current()) ACQUIRE() {
+        const State state = arch::irq_save();
+        preempt_disable();
+        acquire_nested(site);
         return state;
     }
     void unlock(State state) RELEASE() {

@@ -1,107 +1,173 @@
 // SPDX-License-Identifier: MIT
+// See futex.hpp.
 #include "kernel/ipc/futex.hpp"
 
+#include <memory>
+
 #include "kernel/abi/futex.hpp"
-#include "kernel/core/spinlock.hpp"
-#include "kernel/lib/late.hpp"
-#include "kernel/mm/vm/address_space.hpp"
+#include "kernel/ipc/futex_queue.hpp"
+#include "kernel/ipc/pi_futex.hpp"
+#include "kernel/ipc/robust_list.hpp"
+#include "kernel/mm/slab/slab.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"
-#include "kernel/sync/wait_queue.hpp"
 #include "kernel/task/life.hpp"
-#include "kernel/task/process.hpp"
 
 namespace hd::ipc {
 
 namespace {
 
-constexpr usize kBuckets = 256;
-
-// On the waiter's stack. Guarded by the bucket's lock, but for `woken`, which is only set, under that lock.
-struct Waiter : boost::intrusive::list_base_hook<> {
-    mm::MemoryIdentity where;
-    u32 bits;
-    std::atomic<bool> woken{false};
-    sync::WaitQueue sleeper;
-};
-
-struct Bucket {
-    core::Spinlock lock{core::Rank::Futex};
-    boost::intrusive::list<Waiter, boost::intrusive::constant_time_size<false>> waiters GUARDED_BY(lock);
-};
-
-constinit Late<Bucket> g_buckets[kBuckets];
-
-Bucket& bucket_of(const mm::MemoryIdentity& where) {
-    const u64 mixed = (reinterpret_cast<u64>(where.object) ^ where.offset) * 0x9e37'79b9'7f4a'7c15;
-    return *g_buckets[mixed >> 56];
-}
-
-Result<mm::MemoryIdentity> identify(u64 address, FutexScope scope) {
-    if (address % sizeof(u32) != 0) return fail(Errno::kEINVAL);
-    if (!mm::is_user_range(address, sizeof(u32))) return fail(Errno::kEFAULT);
-    mm::AddressSpace& space = *task::current_process().space;
-    if (scope == FutexScope::Private) return mm::MemoryIdentity{&space, address};
-    return space.identify(VirtAddr{address});
-}
-
-u32 wake(const mm::MemoryIdentity& where, u32 most, u32 bits) {
-    Bucket& bucket = bucket_of(where);
-    u32 woken = 0;
-    core::LockGuard guard(bucket.lock);
-    for (auto it = bucket.waiters.begin(); it != bucket.waiters.end() && woken < most;) {
-        Waiter& waiter = *it;
-        if (!(waiter.where == where) || (waiter.bits & bits) == 0) {
-            ++it;
-            continue;
-        }
-        it = bucket.waiters.erase(it);
-        waiter.woken.store(true, std::memory_order_release);
-        waiter.sleeper.wake_one();
-        ++woken;
-    }
-    return woken;
+Result<u32> wake_plain(const mm::MemoryIdentity& where, u32 most, u32 bits) {
+    return is_pi_futex(where) ? fail(Errno::kEINVAL) : wake(where, most, bits);
 }
 
 void wake_at_thread_exit(u64 address) {
-    if (const auto where = identify(address, FutexScope::Shared)) wake(*where, 1, abi::kFUTEX_BITSET_MATCH_ANY);
+    if (const auto where = identify({address, FutexScope::Shared}))
+        (void)wake_plain(*where, 1, abi::kFUTEX_BITSET_MATCH_ANY);
+}
+
+void leave_futexes(task::Thread& self, bool for_good) {
+    leave_robust_list(self);
+    leave_pi_futexes(self, for_good);
+}
+
+Result<> outcome(sync::WaitResult result) {
+    return fail(result == sync::WaitResult::TimedOut ? Errno::kETIMEDOUT : Errno::kERESTARTSYS);
+}
+
+// ---- FUTEX_WAKE_OP
+
+constexpr i32 sign_extend_12(u32 bits) { return static_cast<i32>(bits << 20) >> 20; }
+
+Result<u32> apply(u32 operation, u32 old) {
+    const u32 code = operation >> 28;
+    u32 operand = static_cast<u32>(sign_extend_12(operation >> 12));
+    if ((code & abi::kFUTEX_OP_ARG_SHIFT) != 0) operand = u32{1} << (operand & 31);
+    switch (code & ~abi::kFUTEX_OP_ARG_SHIFT) {
+    case abi::kFUTEX_OP_SET: return operand;
+    case abi::kFUTEX_OP_ADD: return old + operand;
+    case abi::kFUTEX_OP_OR: return old | operand;
+    case abi::kFUTEX_OP_ANDN: return old & ~operand;
+    case abi::kFUTEX_OP_XOR: return old ^ operand;
+    default: return fail(Errno::kENOSYS);
+    }
+}
+
+Result<bool> compare(u32 operation, u32 old) {
+    const i32 left = static_cast<i32>(old), right = sign_extend_12(operation);
+    switch (operation >> 24 & 15) {
+    case abi::kFUTEX_OP_CMP_EQ: return left == right;
+    case abi::kFUTEX_OP_CMP_NE: return left != right;
+    case abi::kFUTEX_OP_CMP_LT: return left < right;
+    case abi::kFUTEX_OP_CMP_LE: return left <= right;
+    case abi::kFUTEX_OP_CMP_GT: return left > right;
+    case abi::kFUTEX_OP_CMP_GE: return left >= right;
+    default: return fail(Errno::kENOSYS);
+    }
+}
+
+// The old value; nullopt: the page is not there now.
+Result<std::optional<u32>> exchange(u64 address, u32 operation) {
+    std::optional<u32> old = mm::try_load_user_word(address);
+    while (old) {
+        const u32 seen = *old;
+        old = mm::try_exchange_user_word(address, seen, TRY(apply(operation, seen)));
+        if (old && *old == seen) break;
+    }
+    return old;
 }
 
 }  // namespace
 
-Result<> futex_wait(u64 address, FutexScope scope, u32 expected, u32 bits, Nanoseconds deadline) {
+Result<> futex_wait(FutexWord word, u32 expected, u32 bits, Nanoseconds deadline) {
     if (bits == 0) return fail(Errno::kEINVAL);
-    Waiter self;
-    self.where = TRY(identify(address, scope));
+    FutexWaiter self;
+    self.where = TRY(identify(word));
     self.bits = bits;
-    Bucket& bucket = bucket_of(self.where);
-    {
-        core::LockGuard guard(bucket.lock);
-        bucket.waiters.push_back(self);
-    }
-    const Result<u32> seen = mm::load_user_word(address);
-    auto result = sync::WaitResult::Ready;
-    if (seen && *seen == expected)
-        // acquire: pairs with the release in wake(); what the waker did before is seen by the program as well.
-        result = self.sleeper.wait_interruptible(
-            "futex", [&] { return self.woken.load(std::memory_order_acquire); }, deadline);
-
-    // Under the lock even if woken: the waker may still be inside our Waiter.
-    core::LockGuard guard(bucket.lock);
-    if (self.woken.load(std::memory_order_relaxed)) return {};
-    bucket.waiters.erase(bucket.waiters.iterator_to(self));
-    if (!seen) return fail(seen.error());
-    if (*seen != expected) return fail(Errno::kEAGAIN);
-    return fail(result == sync::WaitResult::TimedOut ? Errno::kETIMEDOUT : Errno::kERESTARTSYS);
+    TRY(enter_if(self, word, expected));
+    const auto result = sync::sleep_on(self, sched::SleepKind::Interruptible, "futex", deadline);
+    return self.retract() ? outcome(result) : Result<>();
 }
 
-Result<u32> futex_wake(u64 address, FutexScope scope, u32 most, u32 bits) {
+Result<u32> futex_wait_any(std::span<const FutexExpectation> words, Nanoseconds deadline) {
+    struct Waiters {
+        std::unique_ptr<FutexWaiter[]> list;
+        u32 count = 0;
+        ~Waiters() { (void)leave(); }
+        std::optional<u32> leave() {  // the index of one that was taken out by a wake-up
+            std::optional<u32> woken;
+            while (count != 0)
+                if (!list[--count].retract()) woken = count;
+            return woken;
+        }
+        bool taken() const {
+            for (u32 i = 0; i < count; ++i)
+                if (!list[i].queued()) return true;
+            return false;
+        }
+    } waiters{.list = TRY(mm::make_array<FutexWaiter>(words.size()))};
+    for (const FutexExpectation& each : words) {
+        FutexWaiter& waiter = waiters.list[waiters.count];
+        waiter.where = TRY(identify(each.word));
+        waiter.bits = abi::kFUTEX_BITSET_MATCH_ANY;
+        if (const auto entered = enter_if(waiter, each.word, each.expected); !entered) {
+            if (const auto woken = waiters.leave()) return *woken;
+            return fail(entered.error());
+        }
+        ++waiters.count;
+    }
+    const auto taken = [](const void* all) { return static_cast<const Waiters*>(all)->taken(); };
+    const auto result = sync::sleep_on(taken, &waiters, sched::SleepKind::Interruptible, "futex", deadline);
+    if (const auto woken = waiters.leave()) return *woken;
+    return fail(outcome(result).error());
+}
+
+Result<u32> futex_wake(FutexWord word, u32 most, u32 bits) {
     if (bits == 0) return fail(Errno::kEINVAL);
-    return wake(TRY(identify(address, scope)), most, bits);
+    return wake_plain(TRY(identify(word)), most, bits);
+}
+
+Result<u32> futex_requeue(FutexWord from, FutexWord to, u32 wake, u32 move, std::optional<u32> expected) {
+    const mm::MemoryIdentity source = TRY(identify(from)), target = TRY(identify(to));
+    if (is_pi_futex(source)) return fail(Errno::kEINVAL);
+    sync::WaitQueue& bucket = bucket_of(source);
+    sync::WaitQueue& other = bucket_of(target);
+    for (;;) {
+        {
+            sync::WaitQueuePairGuard guard(bucket, other);
+            const std::optional<u32> seen = expected ? mm::try_load_user_word(from.address) : u32{0};
+            if (seen) {
+                if (expected && *seen != *expected) return fail(Errno::kEAGAIN);
+                u32 woken = 0;
+                if (wake != 0) woken = TRY(wake_locked(bucket, source, wake, abi::kFUTEX_BITSET_MATCH_ANY));
+                return woken + TRY(move_locked(bucket, source, other, target, move));
+            }
+        }
+        TRY(mm::load_user_word(from.address));
+    }
+}
+
+Result<u32> futex_wake_op(FutexWord first, FutexWord second, u32 wake, u32 wake_second, u32 operation) {
+    const mm::MemoryIdentity here = TRY(identify(first)), there = TRY(identify(second));
+    sync::WaitQueue& bucket = bucket_of(here);
+    sync::WaitQueue& other = bucket_of(there);
+    TRY(compare(operation, 0));  // before anything is changed
+    for (;;) {
+        {
+            sync::WaitQueuePairGuard guard(bucket, other);
+            if (const std::optional<u32> old = TRY(exchange(second.address, operation))) {
+                u32 woken = TRY(wake_locked(bucket, here, wake, abi::kFUTEX_BITSET_MATCH_ANY));
+                if (TRY(compare(operation, *old)))
+                    woken += TRY(wake_locked(other, there, wake_second, abi::kFUTEX_BITSET_MATCH_ANY));
+                return woken;
+            }
+        }
+        TRY(mm::make_user_word_writable(second.address));
+    }
 }
 
 void init_futexes() {
-    for (Late<Bucket>& bucket : g_buckets) bucket.construct();
     task::g_wake_futex = wake_at_thread_exit;
+    task::g_leave_futexes = leave_futexes;
 }
 
 }  // namespace hd::ipc

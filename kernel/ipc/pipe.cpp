@@ -49,6 +49,8 @@ public:
     }
     u32 poll(fs::PollTable* table) override { return pipe_.poll(table, readable(), writable(), known_opens); }
 
+    bool can_be_waited_for() const override { return true; }
+
     bool attached = false;
     // How many writers had ever come when this end was opened without one: only a later one's leaving is a hang-up.
     u64 known_opens = 0;
@@ -170,7 +172,7 @@ Result<> PipeInode::copy_in(IoBuffer& buffer) {
 
 void PipeInode::wake_readers() {
     read_queue_.wake_one(WakeHint::Sync);  // the writer is likely to wait for an answer
-    poll_queue_.wake_all(WakeHint::Sync);
+    poll_queue_.wake_all(WakeHint::Sync, abi::kPOLLIN);
 }
 
 Result<u64> PipeInode::read(IoBuffer& buffer, bool nonblocking) {
@@ -194,7 +196,7 @@ Result<u64> PipeInode::read(IoBuffer& buffer, bool nonblocking) {
     }
     if (made_room) {
         write_queue_.wake_one(WakeHint::Sync);
-        poll_queue_.wake_all(WakeHint::Sync);
+        poll_queue_.wake_all(WakeHint::Sync, abi::kPOLLOUT);
     }
     if (more) read_queue_.wake_one();
     return buffer.moved_since(start, result);

@@ -83,6 +83,11 @@ Result<> set_policy(Entity& thread, Policy policy, u8 realtime_priority) {
     return {};
 }
 
+void lend_priority(Entity& thread, u8 realtime_priority) {
+    if (read_parameter(thread.lent_priority) == realtime_priority) return;
+    change_parameters(thread, [&] { write_parameter(thread.lent_priority, realtime_priority); });
+}
+
 // What the thread used since its last tick is not in run_time yet if it runs, so it is accounted first.
 Nanoseconds cpu_time(const Entity& thread) NO_THREAD_SAFETY_ANALYSIS {
     core::IrqGuard irqs_off;

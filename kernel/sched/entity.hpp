@@ -12,6 +12,7 @@
 //                                  └── wake() before the switch, or ─┘
 //                                      the predicate was true after all
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <boost/intrusive/set_hook.hpp>
 
@@ -79,6 +80,7 @@ struct Entity {
     // Set by sched::set_* under the run queue's lock; read by wakers without it: see read_parameter().
     Policy policy = Policy::Normal;
     u8 realtime_priority = 0;  // 1 to 99 for Fifo and RoundRobin
+    u8 lent_priority = 0;      // of those who wait for what it owns; 0: none. Never counts for less than its own
     i8 nice = 0;
     CpuMask affinity = CpuMask::all();
 
@@ -106,9 +108,10 @@ inline CpuMask affinity_of(const Entity& thread) {
     return std::atomic_ref(const_cast<CpuMask&>(thread.affinity)).load();
 }
 
-// 1 to 99 for real-time threads, 0 for all others.
+// 1 to 99 for real-time threads and those whom one has lent its priority, 0 for all others.
 inline u8 realtime_slot(const Entity& thread) {
-    return is_realtime(read_parameter(thread.policy)) ? read_parameter(thread.realtime_priority) : u8{0};
+    const u8 own = is_realtime(read_parameter(thread.policy)) ? read_parameter(thread.realtime_priority) : u8{0};
+    return std::max(own, read_parameter(thread.lent_priority));
 }
 
 }  // namespace hd::sched

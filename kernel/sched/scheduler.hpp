@@ -64,6 +64,8 @@ Result<> set_affinity(Entity& thread, CpuMask mask);
 void set_nice(Entity& thread, i8 nice);  // -20 to 19
 // sched_setscheduler(2); EINVAL for a priority that does not fit the policy.
 Result<> set_policy(Entity& thread, Policy policy, u8 realtime_priority);
+// Priority inheritance (kernel/ipc/pi_futex.hpp): the highest real-time priority of those who wait for the thread; 0: none.
+void lend_priority(Entity& thread, u8 realtime_priority);
 inline constexpr Nanoseconds kRoundRobinSlice = milliseconds(100);  // Linux's sched_rr_timeslice_ms
 // The time that the thread has spent on CPUs so far. Takes a run queue's lock.
 Nanoseconds cpu_time(const Entity& thread);

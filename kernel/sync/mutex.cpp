@@ -90,7 +90,7 @@ void Mutex::lock_slow(u64 me) {
             queue_.announce_locked(node, node.lost_a_race ? WaitQueue::Place::First : WaitQueue::Place::Last);
         }
         sleep_on(node, sched::SleepKind::Uninterruptible, "mutex");
-        queue_.retract(node);
+        node.retract();
         // acquire pairs with the release of the hand-over.
         if ((owner_.load(std::memory_order_acquire) & ~kWaiters) == me) return;
     }

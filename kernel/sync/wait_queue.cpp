@@ -2,6 +2,7 @@
 // See wait_queue.hpp.
 #include "kernel/sync/wait_queue.hpp"
 
+#include <functional>
 #include <optional>
 
 namespace hd::sync {
@@ -13,6 +14,7 @@ void WaitQueue::announce_locked(WaitNode& node, Place place) {
     if (detail::ListTraits::get_next(&head_) == nullptr) detail::ListAlgorithms::init_header(&head_);
     detail::ListNode* before = place == Place::First ? detail::ListTraits::get_next(&head_) : &head_;
     detail::ListAlgorithms::link_before(before, &node);
+    node.queue_.store(this, std::memory_order_relaxed);
     node.phase_.store(WaitNode::Phase::Queued, std::memory_order_relaxed);  // changed by others under the lock only
     waiters_.fetch_add(1, std::memory_order_acq_rel);                       // pairs with someone_waits()
 }
@@ -27,15 +29,41 @@ void WaitQueue::announce(WaitNode& node) {
     announce_locked(node);
 }
 
-bool WaitQueue::retract(WaitNode& node) {
-    // acquire pairs with the last store in wake_locked(): the waker is done with the node and with this thread.
-    if (node.phase_.load(std::memory_order_acquire) == WaitNode::Phase::Off) return false;
-    core::LockGuard guard(lock_);
-    // relaxed: the lock is held, so there is no waker halfway through.
-    if (node.phase_.load(std::memory_order_relaxed) != WaitNode::Phase::Queued) return false;
+bool WaitNode::retract() {
+    for (;;) {
+        // acquire pairs with the last store in wake_locked(): the waker is done with the node and with this thread.
+        if (phase_.load(std::memory_order_acquire) == Phase::Off) return false;
+        WaitQueue& queue = *queue_.load(std::memory_order_relaxed);
+        core::LockGuard guard(queue.lock_);
+        // relaxed, all of them: under the lock of the queue that the node is on, nobody is halfway through a change of it.
+        if (queue_.load(std::memory_order_relaxed) != &queue) continue;  // it was moved
+        if (phase_.load(std::memory_order_relaxed) != Phase::Queued) return false;
+        queue.unlink_locked(*this);
+        phase_.store(Phase::Off, std::memory_order_relaxed);
+        return true;
+    }
+}
+
+void WaitQueue::take_off_locked(WaitNode& node) {
     unlink_locked(node);
     node.phase_.store(WaitNode::Phase::Off, std::memory_order_relaxed);
-    return true;
+}
+
+void WaitQueue::move_locked(WaitNode& node, WaitQueue& to) {
+    take_off_locked(node);
+    to.announce_locked(node);
+}
+
+WaitQueuePairGuard::WaitQueuePairGuard(WaitQueue& a, WaitQueue& b, core::Site site) NO_THREAD_SAFETY_ANALYSIS
+    : first_(std::less<>()(&a, &b) ? a : b),
+      second_(&first_ == &a ? b : a),
+      state_(first_.lock().lock(site)) {
+    if (&first_ != &second_) (void)second_.lock().lock_nested(site);
+}
+
+WaitQueuePairGuard::~WaitQueuePairGuard() NO_THREAD_SAFETY_ANALYSIS {
+    if (&first_ != &second_) second_.lock().unlock(core::IrqSpinlock::State{});
+    first_.lock().unlock(state_);
 }
 
 WaitNode* WaitQueue::first_locked() {
@@ -50,26 +78,39 @@ WaitNode* WaitQueue::next_locked(WaitNode& node) {
 
 void WaitQueue::wake_locked(WaitNode& node, sched::WakeHint hint) {
     unlink_locked(node);
-    sched::Entity& thread = node.thread_;
+    sched::Entity& thread = *node.thread_;
     node.phase_.store(WaitNode::Phase::Taken);  // seq_cst: K2 of the proof
     sched::wake(thread, hint);
     // release pairs with retract(): after this the node, the thread and perhaps the queue may be gone.
     node.phase_.store(WaitNode::Phase::Off, std::memory_order_release);
 }
 
-u32 WaitQueue::wake_some(u32 count, sched::WakeHint hint) {
+u32 WaitQueue::wake_some(u32 count, sched::WakeHint hint, u32 events) {
     core::LockGuard guard(lock_);
-    return wake_locked(count, hint);
+    return wake_locked(count, hint, events);
 }
 
-u32 WaitQueue::wake_locked(u32 count, sched::WakeHint hint) {
+u32 WaitQueue::wake_locked(u32 count, sched::WakeHint hint, u32 events) {
     u32 woken = 0;
-    for (; woken < count; ++woken) {
-        WaitNode* node = first_locked();
-        if (node == nullptr) break;
-        wake_locked(*node, hint);
+    bool taken = false;  // by an exclusive standing node
+    for (WaitNode *node = first_locked(), *next; node != nullptr && woken < count; node = next) {
+        next = next_locked(*node);
+        if (node->callback_ == nullptr) {
+            wake_locked(*node, hint);
+            ++woken;
+        } else if (!node->exclusive || !taken) {
+            const bool seen = node->callback_(*node, events);
+            taken = taken || (node->exclusive && seen);
+        }
     }
     return woken;
+}
+
+void WaitQueue::wake_nested(u32 count, u32 events) {
+    if (!someone_waits()) return;
+    const core::IrqSpinlock::State state = lock_.lock_nested();
+    wake_locked(count, sched::WakeHint::None, events);
+    lock_.unlock(state);
 }
 
 namespace {

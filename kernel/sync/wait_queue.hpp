@@ -54,23 +54,40 @@ using ListNode = ListTraits::node;
 using ListAlgorithms = boost::intrusive::circular_list_algorithms<ListTraits>;
 }  // namespace detail
 
-// One thread's place on one queue. Lives on the waiter's stack.
+class WaitQueue;
+
+// One thread's place on one queue, on the waiter's stack; or a standing one: a function that is called at each wake-up and stays on the
+// queue (kernel/ipc/epoll).
 class WaitNode : private detail::ListNode {
 public:
-    explicit WaitNode(sched::Entity& thread = sched::current()) : detail::ListNode(), thread_(thread) {}
+    // Called with the queue's lock held, so in any context but NMI, and must not sleep. `events`: what has become possible,
+    // in poll(2)'s bits; 0: perhaps anything. Has a thread been woken that will see to it?
+    using Callback = bool (*)(WaitNode& node, u32 events);
+
+    explicit WaitNode(sched::Entity& thread = sched::current()) : detail::ListNode(), thread_(&thread) {}
+    explicit WaitNode(Callback callback) : detail::ListNode(), callback_(callback) {}
     ~WaitNode() { ASSERT(phase_.load(std::memory_order_relaxed) == Phase::Off, "a wait node dies on its queue"); }
 
     // Still on its queue? Once false, it stays so until the owner announces it again.
     bool queued() const { return phase_.load() == Phase::Queued; }
-    sched::Entity& thread() const { return thread_; }
+    sched::Entity& thread() const { return *thread_; }
+    // A standing node's: of all such nodes of a queue, a wake-up is over with the first whose callback says true. Set before it is on
+    // a queue.
+    bool exclusive = false;
+    // Takes the node off if it is still on a queue; false if a waker has taken it, or it never was on one. Afterwards no waker
+    // touches it or its thread. The caller keeps alive whatever queue it may be on.
+    bool retract();
 
 private:
     friend class WaitQueue;
     // Taken: off the list, but the waker still needs the node or its thread. Off is the waker's last word.
     enum class Phase : u8 { Off, Queued, Taken };
 
-    sched::Entity& thread_;
+    sched::Entity* const thread_ = nullptr;
+    const Callback callback_ = nullptr;  // not null: a standing node
     std::atomic<Phase> phase_{Phase::Off};
+    std::atomic<WaitQueue*> queue_{
+        nullptr};  // the last one it was on; changed under that one's lock, and the next one's
 };
 
 class WaitQueue {
@@ -115,12 +132,15 @@ public:
         if (someone_waits()) [[unlikely]]
             wake_some(1, hint);
     }
-    void wake_all(sched::WakeHint hint = sched::WakeHint::None) {
+    // `events`: for standing nodes. A queue with such nodes is woken by this function, or locked and by wake_locked(count).
+    void wake_all(sched::WakeHint hint = sched::WakeHint::None, u32 events = 0) {
         if (someone_waits()) [[unlikely]]
-            wake_some(kAll, hint);
+            wake_some(kAll, hint, events);
     }
     // Up to `count` threads; returns how many.
-    u32 wake_some(u32 count, sched::WakeHint hint = sched::WakeHint::None);
+    u32 wake_some(u32 count, sched::WakeHint hint = sched::WakeHint::None, u32 events = 0);
+    // From a standing node's callback, with its queue's lock held: the queues that wake each other form no circle (epoll(7)).
+    void wake_nested(u32 count, u32 events);
     static constexpr u32 kAll = ~u32{0};
     bool has_waiters() const { return waiters_.load(std::memory_order_relaxed) != 0; }  // a hint
 
@@ -138,15 +158,22 @@ public:
     core::IrqSpinlock& lock() RETURN_CAPABILITY(lock_) { return lock_; }
     void announce(WaitNode& node) EXCLUDES(lock_);
     void announce_locked(WaitNode& node, Place place = Place::Last) REQUIRES(lock_);
-    // Takes the node off if it is still on; false if a waker has taken it. Afterwards no waker touches it or its thread.
-    bool retract(WaitNode& node) EXCLUDES(lock_);
     // The first waiter, nullptr if none. It stays queued, hence alive, while the lock is held.
     WaitNode* first_locked() REQUIRES(lock_);
     WaitNode* next_locked(WaitNode& node) REQUIRES(lock_);
     void wake_locked(WaitNode& node, sched::WakeHint hint = sched::WakeHint::None) REQUIRES(lock_);
-    u32 wake_locked(u32 count, sched::WakeHint hint = sched::WakeHint::None) REQUIRES(lock_);
+    u32 wake_locked(u32 count, sched::WakeHint hint = sched::WakeHint::None, u32 events = 0) REQUIRES(lock_);
+    // Off the queue without a wake-up.
+    void take_off_locked(WaitNode& node) REQUIRES(lock_);
+    // The node, which is on this queue, goes to the end of another one. Both are locked (WaitQueuePairGuard).
+    void move_locked(WaitNode& node, WaitQueue& to) REQUIRES(lock_, to.lock_);
+    // Might wake() find somebody? After a change of the condition, no waiter who has not seen the change is overlooked.
+    // Reads the count by a read-modify-write: all those on one word stand in one order. If the waiter's increment comes
+    // first, it is seen here; if it comes second, the waiter sees all that was written before this (acq_rel on both).
+    bool someone_waits() { return waiters_.fetch_add(0, std::memory_order_acq_rel) != 0; }
 
 private:
+    friend class WaitNode;
     struct NoLock {
         void lock() {}
         void unlock() {}
@@ -155,15 +182,25 @@ private:
     WaitResult wait(const char* channel, Lock& lock, Predicate& predicate, sched::SleepKind kind, Nanoseconds deadline)
         NO_THREAD_SAFETY_ANALYSIS;
 
-    // Reads the count by a read-modify-write: all those on one word stand in one order. If the waiter's increment comes
-    // first, it is seen here; if it comes second, the waiter sees all that was written before this (acq_rel on both).
-    bool someone_waits() { return waiters_.fetch_add(0, std::memory_order_acq_rel) != 0; }
     void unlink_locked(WaitNode& node) REQUIRES(lock_);
 
     core::IrqSpinlock lock_{core::Rank::WaitQueue};
     std::atomic<u32> waiters_{0};  // nodes on the list; changed under lock_
     detail::ListNode head_
         GUARDED_BY(lock_){};  // oldest first; all zero until the first use, so that globals are constants
+};
+
+// Two queues, or one twice; lower address first.
+class SCOPED_CAPABILITY [[nodiscard]] WaitQueuePairGuard {
+public:
+    WaitQueuePairGuard(WaitQueue& a, WaitQueue& b, core::Site site = core::Site::current()) ACQUIRE(a.lock(), b.lock());
+    ~WaitQueuePairGuard() RELEASE();
+    WaitQueuePairGuard(const WaitQueuePairGuard&) = delete;
+
+private:
+    WaitQueue& first_;
+    WaitQueue& second_;
+    core::IrqSpinlock::State state_;
 };
 
 // Sleeps until one of the waiter's nodes was taken off its queue, which `taken` says of it, or (Interruptible only) a signal is
@@ -188,7 +225,7 @@ WaitResult WaitQueue::take_or_wait(WaitNode& node, const char* channel, Take tak
         announce_locked(node);
     }
     const WaitResult result = sleep_on(node, kind, channel, deadline);
-    return retract(node) ? result : WaitResult::Ready;
+    return node.retract() ? result : WaitResult::Ready;
 }
 
 template <class Lock, class Predicate>
@@ -201,13 +238,13 @@ WaitResult WaitQueue::wait(const char* channel, Lock& lock, Predicate& predicate
         // With a lock, the condition cannot have changed since the last look.
         if constexpr (std::is_same_v<Lock, NoLock>) {
             if (predicate()) {
-                if (!retract(node)) wake_one();  // that wake-up was for somebody who needs it
+                if (!node.retract()) wake_one();  // that wake-up was for somebody who needs it
                 return WaitResult::Ready;
             }
         }
         lock.unlock();
         const WaitResult result = sleep_on(node, kind, channel, deadline);
-        retract(node);
+        node.retract();
         lock.lock();
         // A wake-up and a signal may have come together: the condition decides, or the wake-up would be lost.
         if (predicate()) return WaitResult::Ready;

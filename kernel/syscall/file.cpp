@@ -4,40 +4,14 @@
 #include <cstring>
 
 #include "kernel/abi/ioctl.hpp"
+#include "kernel/fs/vfs/file_lock.hpp"
 #include "kernel/ipc/pipe.hpp"
 #include "kernel/syscall/helpers.hpp"
+#include "kernel/syscall/pieces.hpp"
 
 namespace hd::syscall {
 
 namespace {
-
-constexpr u64 kMaxTransfer = 0x7fff'f000;  // one call moves no more (read(2), "Notes")
-
-// The program's iovec array, checked (readv(2)).
-class Pieces {
-public:
-    Result<fs::IoBuffer> load(In<abi::IoVec> from, Int count) {
-        if (static_cast<u32>(count) > abi::kUIO_MAXIOV) return fail(Errno::kEINVAL);
-        const usize size = static_cast<usize>(count);
-        abi::IoVec* list = small_;
-        if (size > std::size(small_)) {
-            large_ = TRY(mm::make_array<abi::IoVec>(size));
-            list = large_.get();
-        }
-        TRY(mm::copy_from_user(list, from.address(), size * sizeof(abi::IoVec)));
-        u64 total = 0;
-        for (abi::IoVec& piece : std::span(list, size)) {
-            if (static_cast<i64>(piece.iov_len) < 0) return fail(Errno::kEINVAL);
-            piece.iov_len = std::min(piece.iov_len, kMaxTransfer - total);
-            total += piece.iov_len;
-        }
-        return fs::IoBuffer::vector({list, size}, total);
-    }
-
-private:
-    abi::IoVec small_[8];
-    std::unique_ptr<abi::IoVec[]> large_;
-};
 
 fs::IoBuffer user_buffer(Buffer buffer, Size count) {
     return fs::IoBuffer::user(buffer.address, std::min(count, kMaxTransfer));
@@ -227,6 +201,74 @@ Answer sys_dup2(Fd old_fd, Fd new_fd) {
     return new_fd;
 }
 
+// ---- advisory locks
+
+// EINVAL, EOVERFLOW.
+static Result<fs::LockRange> lock_range(fs::File& file, const abi::Flock& wanted) {
+    i64 start = 0;
+    switch (wanted.whence) {
+    case abi::kSEEK_SET: break;
+    case abi::kSEEK_CUR: {
+        sync::MutexGuard guard(file.position_lock);
+        start = static_cast<i64>(file.position);
+        break;
+    }
+    case abi::kSEEK_END: start = static_cast<i64>(file.inode->size()); break;
+    default: return fail(Errno::kEINVAL);
+    }
+    if (__builtin_add_overflow(start, wanted.start, &start)) return fail(Errno::kEOVERFLOW);
+    if (start < 0) return fail(Errno::kEINVAL);
+    i64 end = INT64_MAX;
+    if (wanted.length > 0) {
+        if (__builtin_add_overflow(start, wanted.length - 1, &end)) return fail(Errno::kEOVERFLOW);
+    } else if (wanted.length < 0) {
+        end = start - 1;
+        start += wanted.length;
+        if (start < 0) return fail(Errno::kEINVAL);
+    }
+    return fs::LockRange{static_cast<u64>(start), end == INT64_MAX ? ~u64{0} : static_cast<u64>(end)};
+}
+
+static Answer record_lock(fs::File& file, u32 command, InOut<abi::Flock> argument) {
+    constexpr fs::LockType kTypes[] = {fs::LockType::Shared, fs::LockType::Exclusive, fs::LockType::None};
+    abi::Flock wanted = TRY(argument.load());
+    if (wanted.type < abi::kF_RDLCK || wanted.type > abi::kF_UNLCK) return fail(Errno::kEINVAL);
+    const fs::LockType type = kTypes[wanted.type];
+    const fs::LockRange range = TRY(lock_range(file, wanted));
+    const bool by_file = command >= abi::kF_OFD_GETLK;
+    if (by_file && wanted.pid != 0) return fail(Errno::kEINVAL);
+    const fs::LockOwner owner =
+        by_file ? fs::LockOwner{&file, -1} : fs::LockOwner{process().files.get(), process().pid()};
+    if (command == abi::kF_GETLK || command == abi::kF_OFD_GETLK) {
+        if (type == fs::LockType::None) return fail(Errno::kEINVAL);
+        const fs::FoundLock found = fs::find_record_lock(*file.inode, owner, type, range);
+        wanted.type = abi::kF_UNLCK;
+        if (found.type != fs::LockType::None) {
+            wanted.type = found.type == fs::LockType::Shared ? abi::kF_RDLCK : abi::kF_WRLCK;
+            wanted.whence = abi::kSEEK_SET;
+            wanted.start = static_cast<i64>(found.range.begin);
+            wanted.length = found.range.end == ~u64{0} ? 0 : static_cast<i64>(found.range.end - found.range.begin + 1);
+            wanted.pid = found.pid;
+        }
+        return argument.store(wanted);
+    }
+    if ((type == fs::LockType::Shared && !file.readable()) || (type == fs::LockType::Exclusive && !file.writable()))
+        return fail(Errno::kEBADF);
+    const bool wait = command == abi::kF_SETLKW || command == abi::kF_OFD_SETLKW;
+    return fs::set_record_lock(*file.inode, owner, type, range, wait);
+}
+
+Answer sys_flock(Fd fd, UInt operation) {
+    const fs::FileRef file = TRY(file_of(fd));
+    const bool wait = (operation & abi::kLOCK_NB) == 0;
+    switch (operation & ~abi::kLOCK_NB) {
+    case abi::kLOCK_SH: return fs::set_whole_lock(*file, fs::LockType::Shared, wait);
+    case abi::kLOCK_EX: return fs::set_whole_lock(*file, fs::LockType::Exclusive, wait);
+    case abi::kLOCK_UN: return fs::set_whole_lock(*file, fs::LockType::None, wait);
+    default: return fail(Errno::kEINVAL);
+    }
+}
+
 Answer sys_fcntl(Fd fd, UInt command, Address argument) {
     fs::FdTable& table = *process().files;
     const fs::FileRef file = TRY(table.get_any(fd));
@@ -254,7 +296,16 @@ Answer sys_fcntl(Fd fd, UInt command, Address argument) {
     case abi::kF_GETPIPE_SZ:
         if (file->inode->kind != fs::InodeKind::Fifo) return fail(Errno::kEBADF);
         return ipc::PipeInode::kCapacity;
-    default: return fail(Errno::kEINVAL);  // record locks, owners, seals: "not recognised by this kernel" (fcntl(2))
+    case abi::kF_GETLK:
+    case abi::kF_SETLK:
+    case abi::kF_SETLKW:
+    case abi::kF_OFD_GETLK:
+    case abi::kF_OFD_SETLK:
+    case abi::kF_OFD_SETLKW: return record_lock(*file, command, InOut<abi::Flock>(argument));
+    case abi::kF_GET_SEALS: return file->inode->seals();
+    case abi::kF_ADD_SEALS:
+        return file->writable() ? file->inode->add_seals(static_cast<u32>(argument)) : fail(Errno::kEPERM);
+    default: return fail(Errno::kEINVAL);  // owners: "not recognised by this kernel" (fcntl(2))
     }
 }
 

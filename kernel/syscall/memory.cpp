@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // System calls of memory: mmap(2) and relatives.
+#include "kernel/fs/tmpfs/tmpfs.hpp"
 #include "kernel/syscall/helpers.hpp"
 
 namespace hd::syscall {
@@ -23,6 +24,12 @@ Result<> check_file(const fs::File& file, u32 protection, bool shared) {
     return {};
 }
 
+// Sealed against writing (memfd_create(2))?
+bool is_sealed(fs::File& file) {
+    const Result<u32> seals = file.inode->seals();
+    return seals && (*seals & (abi::kF_SEAL_WRITE | abi::kF_SEAL_FUTURE_WRITE)) != 0;
+}
+
 }  // namespace
 
 Answer sys_mmap(Address address, Size size, Flags protection, Flags flags, Fd fd, Offset offset) {
@@ -40,6 +47,7 @@ Answer sys_mmap(Address address, Size size, Flags protection, Flags flags, Fd fd
     request.no_reserve = (flags & abi::kMAP_NORESERVE) != 0;
     request.populate = (flags & (abi::kMAP_POPULATE | abi::kMAP_LOCKED)) != 0;
     fs::FileRef file;
+    mm::MappedSource pin;
     if ((flags & abi::kMAP_ANONYMOUS) == 0) {
         file = TRY(file_of(fd));
         TRY(check_file(*file, protection, request.shared));
@@ -47,6 +55,12 @@ Answer sys_mmap(Address address, Size size, Flags protection, Flags flags, Fd fd
         request.source = TRY(file->map_source());
         request.offset = start;
         request.may_write = !request.shared || file->writable();
+        // Counted as a mapping before the seals are looked at: after that F_SEAL_WRITE is refused.
+        pin = mm::MappedSource(RefPtr<mm::PageSource>(request.source), request.shared && request.protection.write);
+        if (request.shared && is_sealed(*file)) {
+            if (request.protection.write) return fail(Errno::kEPERM);
+            request.may_write = false;
+        }
         if (request.grows_down) return fail(Errno::kEINVAL);
     } else if (type == abi::kMAP_SHARED_VALIDATE || (request.shared && request.grows_down)) {
         return fail(Errno::kEINVAL);
@@ -72,6 +86,16 @@ Answer sys_mremap(Address address, Size old_size, Size new_size, Flags flags, Ad
     if ((flags & ~abi::kMREMAP_MAYMOVE) != 0 || address % mm::kPageSize != 0 || new_size == 0)
         return fail(Errno::kEINVAL);
     return TRY(space().remap(VirtAddr{address}, old_size, new_size, (flags & abi::kMREMAP_MAYMOVE) != 0)).raw;
+}
+
+Answer sys_memfd_create(Text name, Flags flags) {
+    constexpr usize kMostName = abi::kNAME_MAX - 6;  // "memfd:"
+    if ((flags & ~(abi::kMFD_CLOEXEC | abi::kMFD_ALLOW_SEALING)) != 0) return fail(Errno::kEINVAL);
+    char text[kMostName + 1];
+    const auto label = mm::copy_string_from_user(text, name.address);
+    if (!label) return fail(label.error() == Errno::kENAMETOOLONG ? Errno::kEINVAL : label.error());
+    auto file = TRY(fs::make_memory_file(*label, (flags & abi::kMFD_ALLOW_SEALING) != 0, me()));
+    return install(std::move(file), (flags & abi::kMFD_CLOEXEC) != 0);
 }
 
 // Mappings and files share their pages, and nothing is behind the files: there is nothing to write back.

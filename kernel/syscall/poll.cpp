@@ -40,7 +40,6 @@ public:
             last_ = last_->next;
             used_ = 0;
         }
-        last_->queues[used_] = &queue;
         queue.announce(last_->nodes[used_++]);
     }
     bool incomplete() const { return incomplete_; }  // there was no memory for a node: to sleep would miss its queue
@@ -49,9 +48,8 @@ public:
         return sync::sleep_on(taken, this, sched::SleepKind::Interruptible, "poll", deadline);
     }
     void clear() {
-        for (Chunk* chunk = &first_; chunk != nullptr; chunk = chunk->next)
-            for (usize i = 0; i < Chunk::kNodes; ++i)
-                if (sync::WaitQueue* queue = std::exchange(chunk->queues[i], nullptr)) queue->retract(chunk->nodes[i]);
+        for (Chunk* chunk = &first_; chunk != nullptr; chunk = chunk == last_ ? nullptr : chunk->next)
+            for (usize i = 0; i < used_in(*chunk); ++i) chunk->nodes[i].retract();
         last_ = &first_;
         used_ = 0;
     }
@@ -60,16 +58,17 @@ private:
     struct Chunk {
         static constexpr usize kNodes = 12;
         sync::WaitNode nodes[kNodes];
-        sync::WaitQueue* queues[kNodes] = {};  // null: the node is free
         Chunk* next = nullptr;
     };
 
     bool taken() const {
-        for (const Chunk* chunk = &first_; chunk != nullptr; chunk = chunk->next)
-            for (usize i = 0; i < Chunk::kNodes; ++i)
-                if (chunk->queues[i] != nullptr && !chunk->nodes[i].queued()) return true;
-        return false;
+        for (const Chunk* chunk = &first_;; chunk = chunk->next) {
+            for (usize i = 0; i < used_in(*chunk); ++i)
+                if (!chunk->nodes[i].queued()) return true;
+            if (chunk == last_) return false;
+        }
     }
+    usize used_in(const Chunk& chunk) const { return &chunk == last_ ? used_ : Chunk::kNodes; }
 
     Chunk first_;
     Chunk* last_ = &first_;
@@ -81,10 +80,7 @@ usize look(std::span<Watched> files, Waiter* waiter) {
     usize ready = 0;
     for (Watched& watched : files) {
         if (watched.file) {
-            u32 state = watched.file->poll(waiter);
-            if ((state & abi::kPOLLIN) != 0) state |= abi::kPOLLRDNORM;
-            if ((state & abi::kPOLLOUT) != 0) state |= abi::kPOLLWRNORM;
-            watched.found = static_cast<u16>(state & watched.events);
+            watched.found = static_cast<u16>(watched.file->ready_events(waiter) & watched.events);
         }
         if (watched.found == 0) continue;
         ++ready;

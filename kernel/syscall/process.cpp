@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernel/abi/prctl.hpp"
+#include "kernel/ipc/pid_fd.hpp"
 #include "kernel/syscall/helpers.hpp"
 #include "kernel/task/exec/exec.hpp"
 #include "kernel/task/life.hpp"
@@ -21,15 +22,63 @@ Answer sys_getppid() { return current_process().parent_pid(); }
 
 // ---- creation and programs
 
+// clone(2) and clone3(2), with CLONE_PIDFD, for which the descriptor is taken before there is a child.
+static Answer clone(task::CloneRequest request, Out<i32> pidfd) {
+    if ((request.flags & abi::kCLONE_PIDFD) == 0) return task::clone(request);
+    constexpr u64 kExcluded = abi::kCLONE_THREAD | abi::kCLONE_DETACHED;
+    if ((request.flags & kExcluded) != 0) return fail(Errno::kEINVAL);
+    request.flags &= ~abi::kCLONE_PIDFD;
+    if (!pidfd) return fail(Errno::kEFAULT);
+    fs::FdTable& files = *process().files;
+    const int fd = TRY(files.reserve(true, 0, descriptor_limit()));
+    const auto make = [&]() -> Result<i32> {
+        const auto file = TRY(mm::make_ref<ipc::PidFd>(nullptr, 0));
+        request.pidfd_address = pidfd.address();
+        request.pidfd = fd;
+        request.made = &file->process;
+        const i32 pid = TRY(task::clone(request));
+        files.fill(fd, file);
+        return pid;
+    };
+    const Result<i32> pid = make();
+    if (!pid) files.give_back(fd);
+    return pid;
+}
+
 Answer sys_clone(Size flags, Address stack, Address parent_tid, Address child_tid, Address tls) {
     const i32 exit_signal = static_cast<i32>(flags & abi::kCSIGNAL);
     if (exit_signal > abi::kSignalCount) return fail(Errno::kEINVAL);
-    return task::clone({.flags = flags & ~abi::kCSIGNAL,
-                        .exit_signal = exit_signal,
-                        .stack = stack,
-                        .parent_tid = parent_tid,
-                        .child_tid = child_tid,
-                        .tls = tls});
+    if ((flags & abi::kCLONE_PIDFD) != 0 && (flags & abi::kCLONE_PARENT_SETTID) != 0) return fail(Errno::kEINVAL);
+    return clone({.flags = flags & ~abi::kCSIGNAL,
+                  .exit_signal = exit_signal,
+                  .stack = stack,
+                  .parent_tid = parent_tid,
+                  .child_tid = child_tid,
+                  .tls = tls},
+                 Out<i32>(parent_tid));
+}
+
+Answer sys_clone3(In<abi::CloneArgs> arguments, Size size) {
+    if (size < abi::kCLONE_ARGS_SIZE_VER0) return fail(Errno::kEINVAL);
+    if (size > mm::kPageSize) return fail(Errno::kE2BIG);
+    abi::CloneArgs given{};
+    TRY(mm::copy_from_user(&given, arguments.address(), std::min(size, sizeof given)));
+    // A later kernel's additions must be zero (Linux: copy_struct_from_user()).
+    for (u64 at = sizeof given; at < size; ++at)
+        if (TRY(In<u8>(arguments.address() + at).load()) != 0) return fail(Errno::kE2BIG);
+    if (given.set_tid != 0 || given.set_tid_size != 0 || given.cgroup != 0) return fail(Errno::kEINVAL);
+    if ((given.flags & (abi::kCSIGNAL | abi::kCLONE_DETACHED)) != 0) return fail(Errno::kEINVAL);
+    if (given.exit_signal > abi::kSignalCount || (given.stack == 0) != (given.stack_size == 0))
+        return fail(Errno::kEINVAL);
+    if ((given.flags & abi::kCLONE_THREAD) != 0 && given.exit_signal != 0) return fail(Errno::kEINVAL);
+    if (!mm::is_user_range(given.stack, given.stack_size)) return fail(Errno::kEINVAL);
+    return clone({.flags = given.flags,
+                  .exit_signal = static_cast<i32>(given.exit_signal),
+                  .stack = given.stack + given.stack_size,
+                  .parent_tid = given.parent_tid,
+                  .child_tid = given.child_tid,
+                  .tls = given.tls},
+                 Out<i32>(given.pidfd));
 }
 
 Answer sys_execve(Path path, Address arguments, Address environment) {
@@ -85,11 +134,23 @@ Answer sys_waitid(Int kind, PidArg id, Out<abi::SigInfo> info, Flags options, Ou
     constexpr u32 kWhat = abi::kWEXITED | abi::kWSTOPPED | abi::kWCONTINUED;
     constexpr u32 kAllowed = kWhat | abi::kWNOHANG | abi::kWNOWAIT | abi::k__WNOTHREAD | abi::k__WCLONE | abi::k__WALL;
     if ((options & ~kAllowed) != 0 || (options & kWhat) == 0) return fail(Errno::kEINVAL);
-    if (kind != abi::kP_ALL && kind != abi::kP_PID && kind != abi::kP_PGID) return fail(Errno::kEINVAL);
+    if (kind < abi::kP_ALL || kind > abi::kP_PIDFD) return fail(Errno::kEINVAL);
+    bool never_waits = false;  // a non-blocking pidfd: EAGAIN instead
+    if (kind == abi::kP_PIDFD) {
+        if (id < 0) return fail(Errno::kEINVAL);
+        const fs::FileRef file = TRY(file_of(id));
+        auto* const target = fs::file_cast<ipc::PidFd>(*file);
+        if (target == nullptr) return fail(Errno::kEBADF);
+        never_waits = target->nonblocking() && (options & abi::kWNOHANG) == 0;
+        if (never_waits) options |= abi::kWNOHANG;
+        kind = abi::kP_PID;
+        id = target->process->pid();
+    }
     if (kind == abi::kP_PID && id <= 0) return fail(Errno::kEINVAL);
     if (kind == abi::kP_PGID && id < 0) return fail(Errno::kEINVAL);
     if (kind == abi::kP_PGID && id == 0) id = TRY(task::group_id(0));
     const task::WaitAnswer answer = TRY(task::wait_for_child({kind, id, options}));
+    if (never_waits && answer.pid == 0) return fail(Errno::kEAGAIN);
     if (usage && answer.pid != 0) TRY(usage.store(rusage_of(answer.usage)));
     if (!info) return 0;
     abi::SigInfo result;  // all zero: nobody has changed

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernel/core/percpu.hpp"
+#include "kernel/ipc/pi_futex.hpp"
 #include "kernel/syscall/helpers.hpp"
 #include "kernel/task/tree.hpp"
 
@@ -35,7 +36,9 @@ Result<> change_policy(Thread& thread, sched::Policy policy, Int priority) {
     if (!may_change(thread.process())) return fail(Errno::kEPERM);
     const bool allowed = me().is_root() || static_cast<u64>(priority) <= thread.process().limit(abi::kRLIMIT_RTPRIO);
     if (realtime && !allowed) return fail(Errno::kEPERM);
-    return sched::set_policy(thread, policy, static_cast<u8>(priority));
+    TRY(sched::set_policy(thread, policy, static_cast<u8>(priority)));
+    ipc::pi_priority_changed(thread);
+    return {};
 }
 
 // Calls visit(Thread&) for what getpriority(2) and setpriority(2) name. The lock order allows it to take signal locks only.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernel/syscall/helpers.hpp"
+#include "kernel/task/posix_timer.hpp"
 #include "kernel/task/tree.hpp"
 
 namespace hd::syscall {
@@ -138,6 +139,48 @@ Answer sys_alarm(UInt after) {
     if (left.raw == 0) return 0;
     return std::max<i64>((left.raw + 500'000'000) / 1'000'000'000, 1);  // rounded, but never to "none"
 }
+
+// ---- POSIX timers
+
+Answer sys_timer_create(Int clock, In<abi::Sigevent> event, Out<i32> id) {
+    const bool wall = clock == abi::kCLOCK_REALTIME || clock == abi::kCLOCK_REALTIME_ALARM;
+    const bool wakes = clock == abi::kCLOCK_REALTIME_ALARM || clock == abi::kCLOCK_BOOTTIME_ALARM;
+    if (!wall && !wakes && clock != abi::kCLOCK_MONOTONIC && clock != abi::kCLOCK_BOOTTIME) return fail(Errno::kEINVAL);
+    if (wakes) TRY(check_root());
+    abi::Sigevent wanted;
+    if (event) wanted = TRY(event.load());
+    const i32 made = TRY(task::create_timer(event ? &wanted : nullptr, wall));
+    const Result<> stored = id.store(made);
+    if (!stored) (void)task::delete_timer(made);
+    return stored;
+}
+
+static abi::Itimerspec itimerspec_of(const task::IntervalTimer& timer) {
+    return {abi::timespec_of(timer.interval), abi::timespec_of(timer.value)};
+}
+
+Answer sys_timer_settime(Int id, Flags flags, In<abi::Itimerspec> setting, Out<abi::Itimerspec> old) {
+    if (!setting) return fail(Errno::kEINVAL);
+    const Nanoseconds interval = TRY(duration_from(In<abi::Timespec>(setting.address())));
+    const Nanoseconds value = TRY(duration_from(In<abi::Timespec>(setting.address() + sizeof(abi::Timespec))));
+    std::optional<Nanoseconds> deadline;
+    if (value.raw != 0) {
+        deadline = value;
+        if ((flags & abi::kTIMER_ABSTIME) == 0)
+            deadline = deadline_after(value);
+        else if (TRY(task::is_of_wall_clock(id)))
+            deadline = value - time::wall_clock() + time::now();
+    }
+    return store_if_wanted(old, itimerspec_of(TRY(task::set_timer(id, deadline, interval))));
+}
+
+Answer sys_timer_gettime(Int id, Out<abi::Itimerspec> setting) {
+    return setting.store(itimerspec_of(TRY(task::read_timer(id))));
+}
+
+Answer sys_timer_getoverrun(Int id) { return task::timer_overrun(id); }
+
+Answer sys_timer_delete(Int id) { return task::delete_timer(id); }
 
 // ---- what was used
 

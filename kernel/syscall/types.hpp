@@ -5,15 +5,20 @@
 #include <concepts>
 #include <memory>
 
+#include "kernel/abi/epoll.hpp"
 #include "kernel/abi/fcntl.hpp"
+#include "kernel/abi/futex.hpp"
 #include "kernel/abi/mman.hpp"
+#include "kernel/abi/mqueue.hpp"
 #include "kernel/abi/poll.hpp"
 #include "kernel/abi/resource.hpp"
 #include "kernel/abi/sched.hpp"
 #include "kernel/abi/signal.hpp"
+#include "kernel/abi/socket.hpp"
 #include "kernel/abi/stat.hpp"
 #include "kernel/abi/statfs.hpp"
 #include "kernel/abi/system.hpp"
+#include "kernel/abi/sysv.hpp"
 #include "kernel/abi/uio.hpp"
 #include "kernel/lib/result.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Copying a process: kernel/task/life.hpp. The copy is made in private and entered in the tree at the end, in one section, from which
-// on others can see it; until then every failure just drops it.
+// Copying a process, or a thread within one: kernel/task/life.hpp. The copy is made in private and entered in the tree at the end, in
+// one section, from which on others can see it; until then every failure just drops it.
 #include "kernel/task/life.hpp"
 
 #include <algorithm>
@@ -14,9 +14,15 @@ namespace hd::task {
 
 namespace {
 
-constexpr u64 kSupported = abi::kCLONE_VM | abi::kCLONE_FS | abi::kCLONE_FILES | abi::kCLONE_VFORK |
-                           abi::kCLONE_SETTLS | abi::kCLONE_PARENT_SETTID | abi::kCLONE_CHILD_CLEARTID |
-                           abi::kCLONE_CHILD_SETTID | abi::kCLONE_DETACHED | abi::kCLONE_UNTRACED;
+// A thread shares all of these with its process. On Linux it may keep root, working directory or descriptors to itself, which no C
+// library asks for; here those are the process's.
+constexpr u64 kThread = abi::kCLONE_THREAD | abi::kCLONE_VM | abi::kCLONE_FS | abi::kCLONE_FILES | abi::kCLONE_SIGHAND;
+// CLONE_SYSVSEM: what a thread does in any case.
+constexpr u64 kAnyClone = abi::kCLONE_SETTLS | abi::kCLONE_PARENT_SETTID | abi::kCLONE_CHILD_CLEARTID |
+                          abi::kCLONE_CHILD_SETTID | abi::kCLONE_DETACHED | abi::kCLONE_UNTRACED;
+constexpr u64 kProcessOnly =
+    abi::kCLONE_VM | abi::kCLONE_FS | abi::kCLONE_FILES | abi::kCLONE_VFORK | abi::kCLONE_CLEAR_SIGHAND;
+constexpr u64 kThreadOnly = kThread | abi::kCLONE_SYSVSEM;
 
 // The child's first steps, on its own stack in its own address space. IRQs are off.
 void child_entry(void*) {
@@ -56,9 +62,8 @@ void copy_thread(const Thread& self, Thread& thread, const CloneRequest& request
     }
     thread.affinity = self.affinity;
     thread.timer_slack = self.timer_slack;
-    thread.start_time = thread.process().start_time;
     thread.blocked = self.blocked;
-    // A child that shares the memory must not share the alternate stack, unless the parent sleeps meanwhile (sigaltstack(2)).
+    // Who shares the memory must not share the alternate stack, unless the parent sleeps meanwhile (sigaltstack(2)).
     if ((request.flags & (abi::kCLONE_VM | abi::kCLONE_VFORK)) != abi::kCLONE_VM)
         thread.alternate_stack = self.alternate_stack;
 
@@ -99,12 +104,14 @@ Result<> enter_tree(Process& parent, Process& child, Thread& thread, const Clone
     // (Linux: copy_process()).
     if (signal_pending(current_thread())) return fail(Errno::kERESTARTNOINTR);
     TRY(check_process_limit_locked(parent));
+    thread.start_time = child.start_time;
     const i32 pid = TRY(g_pids.allocate());
     g_pids.add(child, pid);
     g_pids.add(thread, pid);
     thread.id = pid;
     child.set_parent_locked(parent);
     child.exit_signal = request.exit_signal;
+    child.forked_by = current_thread().number();
     child.borrows_memory = (request.flags & abi::kCLONE_VFORK) != 0;
     child.left_terminal = parent.left_terminal;
     join_group_locked(child, parent.group);
@@ -112,8 +119,45 @@ Result<> enter_tree(Process& parent, Process& child, Thread& thread, const Clone
         const SignalGuard signals(parent.signal_lock);
         std::memcpy(child.actions, parent.actions, sizeof(child.actions));
     }
+    if ((request.flags & abi::kCLONE_CLEAR_SIGHAND) != 0) std::ranges::fill(child.actions, abi::SigAction{});
     const SignalGuard signals(child.signal_lock);
     child.threads.push_back(thread);
+    return {};
+}
+
+// From here on the thread is the process's, and takes part in what happens to it: an end or a stop that began before is a signal
+// for the current thread as well, which then comes first.
+Result<> enter_process(Process& process, Thread& thread) {
+    const TreeGuard guard(g_tree_lock);
+    TRY(check_process_limit_locked(process));
+    const SignalGuard signals(process.signal_lock);
+    if (signal_pending(current_thread())) return fail(Errno::kERESTARTNOINTR);
+    const i32 tid = TRY(g_pids.allocate());
+    g_pids.add(thread, tid);
+    thread.id = tid;
+    process.threads.push_back(thread);
+    return {};
+}
+
+Result<i32> clone_thread(Thread& self, const CloneRequest& request) {
+    Process& process = self.process();
+    RefPtr<Thread> thread = TRY(Thread::create(process));
+    copy_thread(self, *thread, request);
+    process.files->mark_shared();
+    TRY(enter_process(process, *thread));
+    const i32 tid = thread->number();
+    if ((request.flags & abi::kCLONE_PARENT_SETTID) != 0) (void)mm::UserPtr<i32>(request.parent_tid).store(tid);
+    sched::start(*thread.release());  // the thread's own, until it is reaped
+    return tid;
+}
+
+// EINVAL, EPERM.
+Result<> check(const CloneRequest& request) {
+    const bool thread = (request.flags & abi::kCLONE_THREAD) != 0;
+    const u64 allowed = kAnyClone | (thread ? kThreadOnly : kProcessOnly);
+    if ((request.flags & ~allowed) != 0) return fail(Errno::kEINVAL);
+    if (thread && (request.flags & kThread) != kThread) return fail(Errno::kEINVAL);
+    if ((request.flags & abi::kCLONE_SETTLS) != 0 && !mm::is_user_range(request.tls, 0)) return fail(Errno::kEPERM);
     return {};
 }
 
@@ -136,20 +180,22 @@ bool return_memory_locked(Process& child) {
 
 Result<i32> clone(const CloneRequest& request) {
     const u64 flags = request.flags;
-    if ((flags & ~kSupported) != 0) return fail(Errno::kEINVAL);
-    if ((flags & abi::kCLONE_SETTLS) != 0 && !mm::is_user_range(request.tls, 0)) return fail(Errno::kEPERM);
+    TRY(check(request));
     Thread& self = current_thread();
     Process& parent = self.process();
     if (signal_pending(self)) return fail(Errno::kERESTARTNOINTR);
+    if ((flags & abi::kCLONE_THREAD) != 0) return clone_thread(self, request);
 
     RefPtr<Process> child = TRY(mm::make_ref<Process>());
     TRY(copy_resources(parent, *child, flags));
     RefPtr<Thread> thread = TRY(Thread::create(*child));
     copy_thread(self, *thread, request);
+    if (request.pidfd_address != 0) TRY(mm::UserPtr<i32>(request.pidfd_address).store(request.pidfd));
     TRY(enter_tree(parent, *child, *thread, request));
     const i32 pid = child->pid();
     if ((flags & abi::kCLONE_PARENT_SETTID) != 0) (void)mm::UserPtr<i32>(request.parent_tid).store(pid);
 
+    if (request.made != nullptr) *request.made = child;
     RefPtr<Process> kept = (flags & abi::kCLONE_VFORK) != 0 ? child : RefPtr<Process>();
     (void)child.release();            // the tree's, until the child is waited for
     sched::start(*thread.release());  // the thread's own, until it is reaped

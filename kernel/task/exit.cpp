@@ -9,11 +9,14 @@
 
 #include "kernel/core/log.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"
+#include "kernel/task/posix_timer.hpp"
 #include "kernel/task/signal/internal.hpp"
 
 namespace hd::task {
 
 void (*g_wake_futex)(u64 address) = nullptr;
+void (*g_leave_semaphores)(Process& process) = nullptr;
+void (*g_leave_futexes)(Thread& self, bool for_good) = nullptr;
 
 namespace {
 
@@ -65,6 +68,7 @@ void give_away_children_locked(Process& process) REQUIRES(g_tree_lock) {
         process.children.pop_front();
         child.set_parent_locked(reaper);
         child.exit_signal = abi::kSIGCHLD;
+        child.forked_by = reaper.pid();
         if (child.life == Life::Zombie) {
             report_end_locked(child);
             continue;
@@ -77,6 +81,8 @@ void give_away_children_locked(Process& process) REQUIRES(g_tree_lock) {
 // Everything that the process holds. May sleep.
 void release_resources(Process& process) {
     set_real_timer(process, {});
+    delete_timers(process);
+    if (g_leave_semaphores != nullptr) g_leave_semaphores(process);
     bool borrowed;
     {
         const TreeGuard guard(g_tree_lock);
@@ -109,6 +115,7 @@ void end_process(Process& process) {
     give_away_children_locked(process);
     release_orphans_locked(process, *process.parent, &process);
     process.life = Life::Zombie;
+    process.ended.wake_all(sched::WakeHint::None, abi::kPOLLIN);
     report_end_locked(process);
     // From here on the parent may take the process out of the tree; the memory stays while this thread refers to it.
 }
@@ -143,10 +150,18 @@ bool notify_parent_locked(Process& child, int code, i32 status) {
     return wanted;
 }
 
-void clear_child_tid(Thread& self) {
+void leave_program(Thread& self, bool for_good) {
+    if (g_leave_futexes != nullptr) g_leave_futexes(self, for_good);
     const u64 address = std::exchange(self.clear_child_tid, 0);
-    if (address == 0 || self.process().space->reference_count() == 1) return;
+    if (address == 0) return;
+    Process& process = self.process();
+    if (process.has_one_thread() && process.space->reference_count() == 1) return;
     if (mm::UserPtr<u32>(address).store(0) && g_wake_futex != nullptr) g_wake_futex(address);
+}
+
+RefPtr<Thread> take_ended_leader_locked(Process& process) {
+    if (process.ended_leader) g_pids.remove(*process.ended_leader);
+    return std::move(process.ended_leader);
 }
 
 void account_space(Process& process, mm::AddressSpace& space) {
@@ -170,14 +185,22 @@ RefPtr<Process> bury_locked(Process& zombie) {
 void exit_thread() {
     Thread& self = current_thread();
     Process& process = self.process();
-    clear_child_tid(self);
+    leave_program(self, true);
     sched::switch_user_space(nullptr);
     bool last, stop_complete = false;
+    RefPtr<Thread> leader;
     {
+        // The number goes with the place in the list: an execve(2) that was waiting to be alone takes the leader's.
+        const TreeGuard tree(g_tree_lock);
         const SignalGuard guard(process.signal_lock);
         process.exited_usage.add(usage_of_locked(self));
         process.threads.erase(process.threads.iterator_to(self));
         last = process.threads.empty();
+        if (!last && self.number() == process.pid())
+            process.ended_leader = RefPtr<Thread>(&self);
+        else
+            g_pids.remove(self);
+        if (last) leader = take_ended_leader_locked(process);
         if (last) {
             std::memcpy(process.name, self.name, sizeof(process.name));
         } else {
@@ -186,13 +209,10 @@ void exit_thread() {
                 notify_any_locked(process, std::countr_zero(left) + 1);
         }
     }
+    leader = nullptr;  // this function does not return
     if (stop_complete) report_stop(process);
     if (last && process.pid() == 1) core::panic("init died (exit status {:#x})", process.exit_status);
     if (last) end_process(process);
-    {
-        const TreeGuard guard(g_tree_lock);
-        g_pids.remove(self);
-    }
     process.changed.wake_all();
     sched::exit_current();
 }

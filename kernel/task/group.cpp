@@ -20,7 +20,7 @@ namespace {
 
 // 0 is the caller.
 Result<Process*> process_or_self_locked(i32 pid) REQUIRES(g_tree_lock) {
-    Process* const process = pid == 0 ? &current_process() : find_process_locked(pid);
+    Process* const process = pid == 0 ? &current_process() : find_process_of_locked(pid);
     if (process == nullptr) return fail(Errno::kESRCH);
     return process;
 }

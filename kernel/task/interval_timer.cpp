@@ -25,6 +25,7 @@ IntervalTimer read_real_timer(const Process& process) {
 }
 
 IntervalTimer set_real_timer(Process& process, const IntervalTimer& setting) {
+    sync::MutexGuard timers(process.timers_lock);
     const IntervalTimer old = read_real_timer(process);
     process.real_timer.cancel();
     process.real_interval.store(setting.value.raw == 0 ? 0 : setting.interval.raw,

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernel/mm/slab/slab.hpp"
+#include "kernel/task/posix_timer.hpp"
 #include "kernel/task/tree.hpp"
 
 namespace hd::task {
@@ -86,27 +87,34 @@ Usage Process::usage() const {
 // ---- states
 
 char state_letter(const Thread& thread) {
+    if (thread.stopped) return 'T';
     switch (thread.state.load(std::memory_order_relaxed)) {  // a snapshot for display
     case sched::State::Blocking:
     case sched::State::Sleeping: break;
-    case sched::State::Dead: return 'X';
+    case sched::State::Dead: return 'Z';
     default: return 'R';
     }
     switch (thread.sleep_kind) {
     case sched::SleepKind::Interruptible: return 'S';
     case sched::SleepKind::Uninterruptible: return 'D';
-    default: return 'T';
+    default: return 'R';  // it was stopped, and goes on
     }
 }
 
 char state_letter(const Process& process) {
     const SignalGuard guard(process.signal_lock);
-    return process.threads.empty() ? 'Z' : state_letter(process.threads.front());
+    return process.threads.empty() || process.ended_leader ? 'Z' : state_letter(process.threads.front());
 }
 
 // ---- looking up
 
 Process* find_process_locked(i32 pid) { return static_cast<Process*>(g_pids.find(pid, PidKind::Process)); }
+
+Process* find_process_of_locked(i32 id) {
+    if (Process* const process = find_process_locked(id)) return process;
+    auto* const thread = static_cast<Thread*>(g_pids.find(id, PidKind::Thread));
+    return thread != nullptr ? &thread->process() : nullptr;
+}
 
 Process* next_process_locked(i32 from) { return static_cast<Process*>(g_pids.find_from(from, PidKind::Process)); }
 
@@ -127,7 +135,7 @@ RefPtr<Thread> find_thread(Pid tid) {
 
 RefPtr<Thread> next_thread(Process& process, Pid from) {
     const SignalGuard guard(process.signal_lock);
-    Thread* best = nullptr;
+    Thread* best = process.ended_leader && process.pid() >= from.raw ? process.ended_leader.get() : nullptr;
     for (Thread& thread : process.threads)
         if (thread.number() >= from.raw && (best == nullptr || thread.number() < best->number())) best = &thread;
     return RefPtr<Thread>(best);

@@ -14,6 +14,7 @@
 #include "kernel/fs/vfs/fd_table.hpp"
 #include "kernel/mm/slab/object_cache.hpp"
 #include "kernel/mm/vm/address_space.hpp"
+#include "kernel/sync/mutex.hpp"
 #include "kernel/sync/wait_queue.hpp"
 #include "kernel/task/fs_context.hpp"
 #include "kernel/task/group.hpp"
@@ -52,6 +53,8 @@ struct IntervalTimer {
 // A change that the parent has not been told of by wait(2).
 enum class StopReport : u8 { None, Stopped, Continued };
 
+class PosixTimer;
+struct OfTimers;
 struct OfParent;
 class Process final : public RefCounted<Process>,
                       public mm::CachedBy<Process>,
@@ -75,6 +78,7 @@ public:
     i32 exit_signal GUARDED_BY(g_tree_lock) = abi::kSIGCHLD;  // what the parent gets at the end; 0: nothing (clone(2))
     bool executed GUARDED_BY(g_tree_lock) = false;            // execve(2) succeeded: setpgid(2) by the parent is over
     bool left_terminal GUARDED_BY(g_tree_lock) = false;       // TIOCNOTTY by another than the session's leader
+    i32 forked_by GUARDED_BY(g_tree_lock) = 0;                // the thread of the parent that made it: __WNOTHREAD
     bool borrows_memory GUARDED_BY(g_tree_lock) = false;      // vfork(2): until it executes or ends, the parent sleeps
     Usage children_usage GUARDED_BY(g_tree_lock);             // of those waited for, and theirs
     void set_parent_locked(Process& new_parent) REQUIRES(g_tree_lock);
@@ -98,7 +102,9 @@ public:
     abi::SigAction actions[abi::kSignalCount] GUARDED_BY(signal_lock);
     PendingSignals pending GUARDED_BY(signal_lock);  // for whichever thread takes it first
     ListOf<Thread, OfProcess, true> threads
-        GUARDED_BY(signal_lock);                               // the leader first, while it lives; empty: a zombie
+        GUARDED_BY(signal_lock);  // the leader first, while it lives; empty: a zombie
+    // The first thread, if it has ended before others: its number stays the process's, and /proc shows it as a zombie.
+    RefPtr<Thread> ended_leader GUARDED_BY(signal_lock);
     bool exiting GUARDED_BY(signal_lock) = false;              // exit_group(2), a fatal signal: every thread is to end
     const Thread* survivor GUARDED_BY(signal_lock) = nullptr;  // execve(2): every thread but this one is to end
     i32 exit_status = 0;                              // as wait(2) shows it; set together with `exiting`, then constant
@@ -114,19 +120,36 @@ public:
     char name[16] GUARDED_BY(signal_lock) = {};  // a zombie's: its last thread's
 
     // ---- queues
-    sync::WaitQueue child_changed;  // wait(2) of this process
+    sync::WaitQueue child_changed;   // wait(2) of this process
+    sync::WaitQueue signal_arrived;  // any signal, blocked or not: signalfd(2)
+    sync::WaitQueue ended;           // its last thread is gone: pidfd_open(2)
     // For what its threads wait for uninterruptibly but for their own end: the end of a stop, of the other threads
     // (execve), of a child's use of our memory (vfork).
     sync::WaitQueue changed;
 
-    // ---- setitimer(ITIMER_REAL), the process's own threads only; the callback runs in interrupt context
-    time::Timer real_timer;
-    std::atomic<i64> real_interval{0};  // nanoseconds; read by the callback
+    // ---- System V semaphores: what the process's end undoes (kernel/ipc/sysv_sem.cpp, which knows the type); null: nothing
+    core::Spinlock undo_lock{core::Rank::SysvUndo};
+    void* semaphore_undos GUARDED_BY(undo_lock) = nullptr;
+
+    // ---- timers: set by the process's own threads, one at a time. Callbacks run in interrupt context
+    sync::Mutex timers_lock{core::Rank::ProcessTimers};
+    ListOf<PosixTimer, OfTimers> timers GUARDED_BY(signal_lock);  // timer_create(2); changed with timers_lock held, too
+    time::Timer real_timer;                                       // setitimer(ITIMER_REAL)
+    std::atomic<i64> real_interval{0};                            // nanoseconds; read by the callback
 
     const Nanoseconds start_time;
 
     // Of its threads, living and gone, but not of its children. Takes signal_lock.
     Usage usage() const;
+    bool has_ended() const {
+        const core::LockGuard guard(g_tree_lock);
+        return life != Life::Alive;
+    }
+    // For the process's own threads: if so, it stays so until this one makes another.
+    bool has_one_thread() const {
+        const core::LockGuard guard(signal_lock);
+        return threads.size() == 1;
+    }
     u64 limit(u32 resource) const { return limits[resource].rlim_cur; }
 
 private:
@@ -140,8 +163,7 @@ Usage usage_of_locked(const Thread& thread);
 // For ru_maxrss: the most that was seen, which is whenever somebody asks, at execve(2) and at the end.
 void note_resident_pages(Process& process, u64 pages);
 
-// Returns what was set before. No lock of their own: the process's threads set it, one after the other in practice, and a lost
-// race between them loses nothing but one of two settings. Task context.
+// Returns what was set before. Takes timers_lock: task context.
 IntervalTimer set_real_timer(Process& process, const IntervalTimer& setting);
 IntervalTimer read_real_timer(const Process& process);
 void on_real_timer(time::Timer& timer);

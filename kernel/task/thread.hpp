@@ -11,6 +11,11 @@
 #include "kernel/task/pid.hpp"
 #include "kernel/task/signal/pending.hpp"
 
+namespace hd::ipc {
+class PiFutex;
+class PiWaiter;
+}  // namespace hd::ipc
+
 namespace hd::task {
 
 class Process;
@@ -48,6 +53,8 @@ public:
     bool in_process() const { return HookOf<OfProcess>::is_linked(); }
     PendingSignals pending;
     mutable Nanoseconds told_user{}, told_system{};  // of its CPU time, what was told last: usage_of_locked()
+    // It takes part in a stop of its process, asleep or on its way there: whoever hears of the stop sees it so. Read without the lock.
+    std::atomic<bool> stopped{false};
     u64 waited_for = 0;  // sigtimedwait(2): signals that end the sleep although they are blocked
     u64 blocked = 0;     // changed by the thread itself only, under the lock; so it reads it without
 
@@ -61,6 +68,11 @@ public:
     u64 robust_list = 0;              // set_robust_list(2)
     Nanoseconds timer_slack{50'000};  // prctl(PR_SET_TIMERSLACK): only remembered; timers here are exact
     bool reset_on_fork = false;       // sched_setscheduler(2), SCHED_RESET_ON_FORK
+
+    // ---- kernel/ipc/pi_futex's, guarded by its lock
+    ipc::PiFutex* owned_pi_futexes = nullptr;  // locks that it owns and others wait for
+    ipc::PiWaiter* pi_waiter = nullptr;        // its place at the one that it waits for
+    bool left_pi_futexes = false;              // it is about to end: nobody may wait for it
 
 private:
     explicit Thread(Process& process);

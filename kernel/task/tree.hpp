@@ -9,6 +9,8 @@ using TreeGuard = core::LockGuard<core::Spinlock>;
 using SignalGuard = core::LockGuard<core::IrqSpinlock>;
 
 Process* find_process_locked(i32 pid) REQUIRES(g_tree_lock);
+// The same, or by the number of any of its threads: kill(2), getpgid(2), getsid(2) as Linux has them.
+Process* find_process_of_locked(i32 id) REQUIRES(g_tree_lock);
 Process* next_process_locked(i32 from) REQUIRES(g_tree_lock);  // the one with the lowest pid >= from
 Group* find_group_locked(i32 id) REQUIRES(g_tree_lock);
 

@@ -12,6 +12,7 @@ bool fits_locked(const Process& child, const WaitRequest& request) REQUIRES(g_tr
     if ((request.options & abi::k__WALL) == 0 &&
         (child.exit_signal != abi::kSIGCHLD) != ((request.options & abi::k__WCLONE) != 0))
         return false;
+    if ((request.options & abi::k__WNOTHREAD) != 0 && child.forked_by != current_thread().number()) return false;
     switch (request.kind) {
     case abi::kP_PID: return child.pid() == request.id;
     case abi::kP_PGID: return child.group->id() == request.id;

@@ -230,7 +230,7 @@ TEST_CASE("one thread waits on several queues", "[sync]") {
                       };
                       if (now == 0)
                           sync::sleep_on(taken, &nodes, sched::SleepKind::Interruptible, "poll", Nanoseconds::max());
-                      for (usize i = 0; i < 3; ++i) (*items)[i].queue.retract(nodes[i]);
+                      for (usize i = 0; i < 3; ++i) nodes[i].retract();
                       got += now;
                   }
               });
@@ -253,7 +253,7 @@ TEST_CASE("the explorer finds a wait that looks before it announces itself", "[s
                       sync::WaitNode node;
                       items.queue.announce(node);
                       sync::sleep_on(node, sched::SleepKind::Uninterruptible, "broken");
-                      items.queue.retract(node);
+                      node.retract();
                   }
               });
           }) != "");
@@ -271,10 +271,10 @@ TEST_CASE("the explorer finds a sleep that looks at the node before it is Blocki
                           sched::schedule();
                           sched::finish_sleep();
                       }
-                      items.queue.retract(node);
+                      node.retract();
                       if (items.take()) return;
                   }
-                  if (!items.queue.retract(node)) items.queue.wake_one();
+                  if (!node.retract()) items.queue.wake_one();
               });
           }) != "");
 }
@@ -293,11 +293,11 @@ TEST_CASE("the explorer finds a waiter that keeps a wake-up it does not need", "
                               items->queue.announce(node);
                               if (items->take()) break;
                               sync::sleep_on(node, sched::SleepKind::Uninterruptible, "broken");
-                              items->queue.retract(node);
+                              node.retract();
                               if (items->take()) return;
                           }
                           for (int j = 0; j < 20; ++j) fake::step();  // the window is small; this makes it wider
-                          items->queue.retract(node);
+                          node.retract();
                       });
                   sim.spawn([=] {
                       for (int round = 0; round < 2; ++round) {

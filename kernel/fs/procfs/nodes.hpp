@@ -43,6 +43,8 @@ struct Node {
     // Entries of a directory; `numbers` come last.
     std::span<const Node> children = {};
     const Numbers* numbers = nullptr;
+    // A directory's subdirectories, if that many are to be told as links.
+    u64 (*count)(const Subject& subject) = nullptr;
 };
 constexpr Node file(const char* name, decltype(Node::text) text, u32 mode = 0444,
                     decltype(Node::store) store = nullptr) {

@@ -2,6 +2,7 @@
 // /proc/PID and /proc/PID/task/TID: their table, the shorter texts in it, the magic links exe, cwd and root, and the open
 // files in fd.
 #include "kernel/fs/procfs/nodes.hpp"
+#include "kernel/task/tree.hpp"
 
 namespace hd::fs::proc {
 
@@ -96,9 +97,16 @@ Result<DentryRef> target_fd(const Resources& resources, int fd) {
 
 // ---- threads and open files
 
+// A zombie's last thread is gone, but still listed, under the process's number (Linux: the leader stays until it is waited for).
+bool is_zombie(const task::Process& process) {
+    const task::SignalGuard guard(process.signal_lock);
+    return process.threads.empty();
+}
+
 int next_thread_from(const Subject& subject, int from) {
-    const auto thread = next_thread(*subject.process, Pid{from});
-    return thread ? thread->number() : -1;
+    if (const auto thread = next_thread(*subject.process, Pid{from})) return thread->number();
+    const int pid = subject.process->pid();
+    return from <= pid && is_zombie(*subject.process) ? pid : -1;
 }
 Result<InodeRef> make_thread(FileSystem& file_system, const Subject& subject, int number);
 extern const Node kThread;
@@ -119,19 +127,42 @@ constexpr Numbers kFiles{kFile, next_file_from, make_file_link};
 
 // ---- the table
 
+u64 count_threads(const Subject& subject) {
+    const task::Process& process = *subject.process;
+    const task::SignalGuard guard(process.signal_lock);
+    return process.threads.size() + (process.ended_leader || process.threads.empty() ? 1 : 0);
+}
+
+constexpr Node task_directory() {
+    Node node = directory("task", {}, &kThreads);
+    node.count = count_threads;
+    return node;
+}
+
 constexpr Node kEntries[] = {
-    directory("task", {}, &kThreads),  // of a process, not of a thread
-    directory("fd", {}, &kFiles, 0500), file("cmdline", put_cmdline),    file("comm", put_comm, 0644, store_comm),
-    file("environ", put_environ, 0400), file("maps", put_maps),          file("mountinfo", put_mountinfo),
-    file("mounts", put_mounts),         file("stat", put_stat),          file("statm", put_statm),
-    file("status", put_status),         file("wchan", put_wchan),        magic_link("exe", target_exe),
-    magic_link("cwd", target_cwd),      magic_link("root", target_root),
+    task_directory(),  // of a process, not of a thread
+    directory("fd", {}, &kFiles, 0500),
+    file("cmdline", put_cmdline),
+    file("comm", put_comm, 0644, store_comm),
+    file("environ", put_environ, 0400),
+    file("maps", put_maps),
+    file("mountinfo", put_mountinfo),
+    file("mounts", put_mounts),
+    file("stat", put_stat),
+    file("statm", put_statm),
+    file("status", put_status),
+    file("wchan", put_wchan),
+    magic_link("exe", target_exe),
+    magic_link("cwd", target_cwd),
+    magic_link("root", target_root),
 };
 constexpr Node kProcess = directory("", kEntries);
 constexpr Node kThread = directory("", std::span(kEntries).subspan(1));
 
 Result<InodeRef> make_thread(FileSystem& file_system, const Subject& subject, int number) {
     const auto thread = task::find_thread(Pid{number});
+    if (!thread && number == subject.process->pid() && is_zombie(*subject.process))
+        return make_inode(file_system, kThread, {subject.process, nullptr});
     if (!thread || &thread->process() != subject.process.get()) return fail(Errno::kENOENT);
     return make_inode(file_system, kThread, {subject.process, thread});
 }

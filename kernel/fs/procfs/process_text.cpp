@@ -37,7 +37,7 @@ struct Facts {
 void collect_signals(const Subject& subject, Facts& facts) {
     task::Process& process = *subject.process;
     const task::SignalGuard guard(process.signal_lock);
-    facts.threads = process.threads.size();
+    facts.threads = process.threads.size() + (process.ended_leader ? 1 : 0);
     facts.exit_status = process.exit_status;
     facts.process_pending = process.pending.set();
     facts.queued = process.pending.queued();
@@ -83,7 +83,8 @@ Facts collect(const Subject& subject) {
 
 // Linux's numbers: 0 to 39 for nice -20 to 19, below 0 for real-time threads.
 int shown_priority(const task::Thread& thread) {
-    return sched::is_realtime(thread.policy) ? -1 - thread.realtime_priority : 20 + thread.nice;
+    const int realtime = sched::realtime_slot(thread);  // lent by others or its own
+    return realtime != 0 ? -1 - realtime : 20 + thread.nice;
 }
 
 const char* state_name(char letter) {
@@ -92,7 +93,6 @@ const char* state_name(char letter) {
     case 'S': return "S (sleeping)";
     case 'D': return "D (disk sleep)";
     case 'T': return "T (stopped)";
-    case 'X': return "X (dead)";
     default: return "Z (zombie)";
     }
 }

@@ -86,6 +86,11 @@ public:
         links = 2;
     }
 
+    void fill_stat(abi::Stat& stat) override {
+        Inode::fill_stat(stat);
+        if (node_.count != nullptr) stat.st_nlink += node_.count(subject_);
+    }
+
     Result<InodeRef> lookup(std::string_view name) override {
         if (!subject_.exists()) return fail(Errno::kENOENT);
         std::string_view digits = name;

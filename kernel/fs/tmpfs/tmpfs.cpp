@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernel/ipc/pipe.hpp"
+#include "kernel/lib/late.hpp"
 #include "kernel/lib/parse.hpp"
 #include "kernel/mm/cache/page_cache.hpp"
 #include "kernel/mm/slab/slab.hpp"
@@ -26,6 +27,11 @@ constexpr u64 pages_of(u64 bytes) { return (bytes + mm::kPageSize - 1) / mm::kPa
 class TmpfsFile final : public Inode {
 public:
     TmpfsFile(TmpfsSystem& owner, u32 mode_in, u64 number_in) : Inode(owner, InodeKind::Regular, mode_in, number_in) {}
+    // memfd_create(2): with a name that leads nowhere.
+    TmpfsFile(TmpfsSystem& owner, u64 number_in, std::unique_ptr<char[]> label, bool sealable)
+        : Inode(owner, InodeKind::Regular, 0777, number_in),
+          label_(std::move(label)),
+          seals_(sealable ? 0 : abi::kF_SEAL_SEAL) {}
     ~TmpfsFile() override { system().uncharge_pages(charged_.load(std::memory_order_relaxed)); }
 
     // acquire pairs with the release in set_size(): who sees the size sees the pages below it.
@@ -47,8 +53,16 @@ public:
         if (wanted > size()) set_size(wanted);
     }
 
+    Result<> check_write(u64 end) REQUIRES(lock) override {
+        const bool sealed = (seals_ & (abi::kF_SEAL_WRITE | abi::kF_SEAL_FUTURE_WRITE)) != 0 ||
+                            (end > size() && (seals_ & abi::kF_SEAL_GROW) != 0);
+        return sealed ? fail(Errno::kEPERM) : Result<>();
+    }
+
     Result<> truncate(u64 wanted) REQUIRES(lock) override {
         const u64 before = size();
+        const u32 forbidding = wanted < before ? abi::kF_SEAL_SHRINK : wanted > before ? abi::kF_SEAL_GROW : 0;
+        if ((seals_ & forbidding) != 0) return fail(Errno::kEPERM);
         set_size(wanted);
         if (wanted >= before) return {};
         if (pages_.truncate(pages_of(wanted))) task::unmap_everywhere(identity(), pages_of(wanted) * mm::kPageSize);
@@ -64,6 +78,28 @@ public:
     void fill_stat(abi::Stat& stat) override {
         Inode::fill_stat(stat);
         stat.st_blocks = static_cast<i64>(charged_.load(std::memory_order_relaxed) * (mm::kPageSize / 512));
+    }
+
+    Result<u32> seals() override {
+        sync::MutexGuard guard(lock);
+        return seals_;
+    }
+    Result<> add_seals(u32 added) override {
+        sync::MutexGuard guard(lock);
+        if ((added & ~abi::kF_ALL_SEALS) != 0) return fail(Errno::kEINVAL);
+        if ((seals_ & abi::kF_SEAL_SEAL) != 0) return fail(Errno::kEPERM);
+        // Who has it mapped could go on writing. A mapping that comes meanwhile looks at the seals after it is counted.
+        if ((added & ~seals_ & abi::kF_SEAL_WRITE) != 0 && writable_mappings_.load() != 0) return fail(Errno::kEBUSY);
+        seals_ |= added;
+        return {};
+    }
+    void mapped(bool writable) override { writable_mappings_ += writable ? 1 : 0; }
+    void unmapped(bool writable) override { writable_mappings_ -= writable ? 1 : 0; }
+    void source_path(TextSink& sink) const override {
+        if (label_)
+            format_to(sink, "/memfd:{} (deleted)", label_.get());
+        else
+            Inode::source_path(sink);
     }
 
 private:
@@ -82,6 +118,9 @@ private:
         return page;
     }
 
+    const std::unique_ptr<char[]> label_;  // null: it has, or had, a real name
+    u32 seals_ GUARDED_BY(lock) = abi::kF_SEAL_SEAL;
+    std::atomic<u32> writable_mappings_{0};  // of files without a dentry
     mm::PageCache pages_;
     std::atomic<u64> size_{0};
     // Pages that the mount's limit was charged for: those in the cache, give or take what other threads are about to add.
@@ -388,6 +427,25 @@ void TmpfsSystem::describe_options(TextSink& sink) const {
     if (options_.gid != 0) format_to(sink, ",gid={}", options_.gid);
 }
 
-void tmpfs_init() { register_file_system({"tmpfs", TmpfsSystem::make}); }
+namespace {
+constinit Late<TmpfsSystem> g_memory_files{};  // the home of memfds; never mounted
+}
+
+Result<FileRef> make_memory_file(std::string_view name, bool sealable, const Credentials& by) {
+    std::unique_ptr<char[]> label(new (std::nothrow) char[name.size() + 1]);
+    if (!label) return fail(Errno::kENOMEM);
+    label[name.copy(label.get(), name.size())] = '\0';
+    auto inode =
+        TRY(mm::make_ref<TmpfsFile>(*g_memory_files, g_memory_files->next_inode_number(), std::move(label), sealable));
+    inode->uid = by.euid;
+    inode->gid = by.egid;
+    inode->links = 0;
+    return mm::make_ref<File>(InodeRef(inode), nullptr, abi::kO_RDWR);
+}
+
+void tmpfs_init() {
+    register_file_system({"tmpfs", TmpfsSystem::make});
+    g_memory_files.construct("tmpfs", TmpfsSystem::Options{});
+}
 
 }  // namespace hd::fs

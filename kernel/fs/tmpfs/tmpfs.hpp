@@ -34,6 +34,9 @@ private:
     std::atomic<u64> used_pages_{0};  // relaxed everywhere: a sum
 };
 
+// memfd_create(2): a file without a path, open for reading and writing. ENOMEM.
+Result<FileRef> make_memory_file(std::string_view name, bool sealable, const Credentials& by);
+
 void tmpfs_init();  // boot: makes the type known to mount(2)
 
 }  // namespace hd::fs

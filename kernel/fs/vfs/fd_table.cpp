@@ -6,15 +6,34 @@
 #include <memory>
 #include <utility>
 
+#include "kernel/fs/vfs/file_lock.hpp"
 #include "kernel/mm/slab/slab.hpp"
 
 namespace hd::fs {
+
+namespace {
+
+// A file that leaves the table; given back after the table's lock, as closing may sleep. The process's record locks on it go,
+// whatever other descriptors of it there are (fcntl(2)).
+struct Closing {
+    explicit Closing(const FdTable& of) : table(of) {}
+    ~Closing() {
+        if (!file) return;
+        file->on_close();
+        if (!file->path_only() && file->inode->locks.load(std::memory_order_acquire) != nullptr) [[unlikely]]
+            release_record_locks(*file->inode, &table);
+    }
+    const FdTable& table;
+    FileRef file;
+};
+
+}  // namespace
 
 Result<RefPtr<FdTable>> FdTable::create() { return mm::make_ref<FdTable>(); }
 
 FdTable::~FdTable() {
     for (u32 fd = 0; fd < end_; ++fd)
-        if (File* const file = file_of(words_[fd])) file->unref();
+        if (File* const file = file_of(words_[fd])) Closing(*this).file = FileRef(kAdoptRef, file);
     if (words_ != inline_words_) delete[] words_;
 }
 
@@ -115,11 +134,11 @@ Result<> FdTable::install_at(int fd, FileRef file, bool close_on_exec, u32 limit
     if (wanted >= std::min(limit, kHardLimit)) return fail(Errno::kEBADF);
     for (;;) {
         {
-            FileRef replaced;  // given back after the lock: closing may sleep
+            Closing replaced(*this);
             core::LockGuard guard(lock_);
             if (wanted < capacity_) {
                 if ((words_[fd] & kReserved) != 0) return fail(Errno::kEBUSY);
-                replaced = take_locked(wanted);
+                replaced.file = take_locked(wanted);
                 words_[fd] = word_of(std::move(file), close_on_exec);
                 end_ = std::max(end_, wanted + 1);
                 return {};
@@ -130,33 +149,33 @@ Result<> FdTable::install_at(int fd, FileRef file, bool close_on_exec, u32 limit
 }
 
 Result<> FdTable::close(int fd) {
-    FileRef closed;
+    Closing closed(*this);
     core::LockGuard guard(lock_);
     if (open_word(fd) == nullptr) return fail(Errno::kEBADF);
-    closed = take_locked(static_cast<u32>(fd));
+    closed.file = take_locked(static_cast<u32>(fd));
     return {};
 }
 
 void FdTable::close_range(u32 first, u32 last, bool only_set_cloexec) {
     for (u32 fd = first; fd <= last; ++fd) {
-        FileRef closed;
+        Closing closed(*this);
         core::LockGuard guard(lock_);
         fd = next_open_locked(fd);
         if (fd >= end_ || fd > last) return;
         if (only_set_cloexec)
             words_[fd] |= kCloseOnExec;
         else
-            closed = take_locked(fd);
+            closed.file = take_locked(fd);
     }
 }
 
 void FdTable::close_on_exec() {
     for (u32 fd = 0;; ++fd) {
-        FileRef closed;
+        Closing closed(*this);
         core::LockGuard guard(lock_);
         fd = next_open_locked(fd);
         if (fd >= end_) return;
-        if ((words_[fd] & kCloseOnExec) != 0) closed = take_locked(fd);
+        if ((words_[fd] & kCloseOnExec) != 0) closed.file = take_locked(fd);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "kernel/abi/ioctl.hpp"
+#include "kernel/fs/vfs/file_lock.hpp"
 
 namespace hd::fs {
 
@@ -47,10 +48,14 @@ private:
 
 }  // namespace
 
+void (*g_forget_watchers)(File& file) = nullptr;
+
 File::File(InodeRef inode_in, DentryRef dentry_in, u32 flags_in)
     : inode(std::move(inode_in)), dentry(std::move(dentry_in)), flags(flags_in & ~kOpenOnly) {}
 
 File::~File() {
+    if (inode->locks.load(std::memory_order_acquire) != nullptr) [[unlikely]]
+        release_file_locks(*this);
     if (counted_as_writer) inode->end_use(FileUse::Written);
 }
 
@@ -87,6 +92,7 @@ Result<u64> File::write_at(IoBuffer& buffer, u64 offset, bool append) {
     if (append) offset = inode->size();
     if (buffer.remaining() == 0) return 0;
     if (offset >= kMaxFileSize) return fail(Errno::kEFBIG);
+    TRY(inode->check_write(offset + buffer.remaining()));
     Result<> result;
     for (u64 left = std::min(buffer.remaining(), kMaxFileSize - offset); left != 0 && result;) {
         const u64 in_page = offset % mm::kPageSize;

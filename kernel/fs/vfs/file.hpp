@@ -16,11 +16,17 @@ namespace hd::fs {
 // How poll, select and (later) epoll learn that a file may have become ready: the file adds its wait queues.
 class PollTable {
 public:
+    // The queue lasts as long as the file, unless `lasting` is false: then as long as the current thread waits here.
     virtual void add(sync::WaitQueue& queue) = 0;
+    // Goes on watching after the call (epoll).
+    virtual bool lasting() const { return false; }
 
 protected:
     ~PollTable() = default;
 };
+
+struct Watch;
+extern void (*g_forget_watchers)(File& file);  // set by kernel/ipc/epoll
 
 class File : public RefCounted<File> {
 public:
@@ -53,14 +59,37 @@ public:
     virtual Result<u64> ioctl(u32 request, u64 argument);  // ENOTTY but for FIONREAD of regular files
     // What is possible now, in poll(2)'s bits; registers with `table` if it is not null.
     virtual u32 poll(PollTable* table);
+    // The current process closes a descriptor of it, perhaps not the last one. No lock is held.
+    virtual void on_close() {}
+    // Does waiting for it make sense? Not for regular files and directories, which are always ready (epoll_ctl(2), EPERM).
+    virtual bool can_be_waited_for() const { return false; }
+    // Is it of a class that the caller knows by its tag? For system calls that want an epoll, an eventfd, a socket …
+    virtual const void* type_tag() const { return nullptr; }
+    // poll(), with the bits that are always set together.
+    u32 ready_events(PollTable* table) {
+        const u32 state = poll(table);
+        return state | ((state & abi::kPOLLIN) != 0 ? abi::kPOLLRDNORM : 0) |
+               ((state & abi::kPOLLOUT) != 0 ? abi::kPOLLWRNORM : 0);
+    }
     // What mmap(2) maps: this file; nullptr for anonymous memory (/dev/zero). ENODEV.
     virtual Result<mm::PageSource*> map_source();
+
+    // Epolls that watch it (kernel/ipc/epoll.cpp, which also says what guards them); told before the file goes.
+    std::atomic<Watch*> watchers{nullptr};
+    void last_reference() {
+        if (watchers.load(std::memory_order_acquire) != nullptr) [[unlikely]]
+            g_forget_watchers(*this);
+        delete this;
+    }
 
     // read(2), write(2), getdents64(2). EBADF; ENOTDIR, EINVAL (not even one entry fits).
     Result<u64> read(IoBuffer& buffer);
     Result<u64> write(IoBuffer& buffer);
     Result<u64> read_entries(IoBuffer& buffer);
 };
+
+// The file as a T, or nullptr if it is none.
+template <class T> T* file_cast(File& file) { return file.type_tag() == &T::kTag ? static_cast<T*>(&file) : nullptr; }
 
 // The inode's bytes from `offset` on: fewer than asked at its end. ENODEV: it has no pages, like a device.
 Result<u64> read_pages(Inode& inode, IoBuffer& buffer, u64 offset);

@@ -38,7 +38,10 @@ Inode::Inode(FileSystem& owner, InodeKind kind_in, u32 mode_in, u64 number_in)
     accessed = modified = changed = current_time();
 }
 
-Inode::~Inode() { file_system.unref(); }
+Inode::~Inode() {
+    free_locks(locks.load(std::memory_order_relaxed));
+    file_system.unref();
+}
 
 Result<DentryRef> Inode::follow_magic() { return DentryRef{}; }
 

@@ -17,6 +17,7 @@
 namespace hd::fs {
 
 class Dentry;
+class FileLocks;
 class File;
 class FileSystem;
 class Inode;
@@ -33,6 +34,7 @@ enum class InodeKind : u8 {
     Regular = abi::kDT_REG,
     Symlink = abi::kDT_LNK,
     Socket = abi::kDT_SOCK,
+    Anonymous = 0,  // has no type: eventfd(2) and the like
 };
 // The st_mode of a kind, without permissions, and back.
 constexpr u32 file_type_bits(InodeKind kind) { return u32{static_cast<u8>(kind)} << 12; }
@@ -91,6 +93,8 @@ public:
     // The contents changed after `accessed`: the next read moves it on (Linux: relatime; here without the daily update).
     std::atomic<bool> access_stale{true};
 
+    std::atomic<FileLocks*> locks{nullptr};  // advisory ones (file_lock.hpp); made with the first, goes with the inode
+
     bool is_directory() const { return kind == InodeKind::Directory; }
 
     // What is open for writing cannot be executed, and the other way round. ETXTBSY: the other use is going on.
@@ -130,10 +134,16 @@ public:
     virtual u64 size() const { return 0; }
     // The frame of page `index` for write(2), which may lie past the end. EINVAL, ENOSPC, ENOMEM.
     virtual Result<mm::FrameRef> page_for_write(u64 /*index*/) REQUIRES(lock) { return fail(Errno::kEINVAL); }
+    // Before a write that ends at byte `end`. EPERM: the file is sealed.
+    virtual Result<> check_write(u64 /*end*/) REQUIRES(lock) { return {}; }
     // Moves the end up to `size`, not down.
     virtual void extend(u64 /*size*/) REQUIRES(lock) {}
     virtual Result<> truncate(u64 /*size*/) REQUIRES(lock) { return fail(Errno::kEINVAL); }
     virtual void fill_stat(abi::Stat& stat);
+
+    // memfd_create(2), F_GET_SEALS and F_ADD_SEALS of fcntl(2). EINVAL: files of this kind have none; EPERM, EBUSY.
+    virtual Result<u32> seals() { return fail(Errno::kEINVAL); }
+    virtual Result<> add_seals(u32 /*added*/) { return fail(Errno::kEINVAL); }
 
     // mm::PageSource. A mapping of a file that has a name goes through its Dentry, which knows the path.
     Result<mm::FrameRef> page(u64, mm::PageUse) override { return fail(Errno::kENODEV); }
@@ -153,6 +163,8 @@ private:
     // written before is ordered by what guards the contents.
     std::atomic<i32> uses_{0};
 };
+
+void free_locks(FileLocks* locks);
 
 abi::Timespec current_time();
 

@@ -103,12 +103,13 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     vma->shared = request.shared;
     vma->may_write = request.may_write;
     vma->grows_down = request.grows_down;
-    vma->source = RefPtr<PageSource>(request.source);
+    RefPtr<PageSource> source(request.source);
     vma->offset = request.offset;
-    if (request.shared && request.source == nullptr) {
-        vma->source = TRY(make_ref<AnonymousSource>());
+    if (request.shared && !source) {
+        source = TRY(make_ref<AnonymousSource>());
         vma->offset = 0;
     }
+    vma->source = MappedSource(std::move(source), request.shared && request.may_write);
     VirtAddr begin;
     VmaSet gone;  // dies after the lock is released: a source's last reference may sleep
     {
@@ -314,10 +315,34 @@ FaultResult AddressSpace::handle_fault(VirtAddr address, FaultAccess access) {
     }
 }
 
+RefPtr<PageSource> AddressSpace::source_from(VirtAddr at, const void* type_tag) {
+    sync::ReadGuard guard(lock_);
+    for (Vma& vma : vmas_)
+        if (vma.begin >= at && vma.source && vma.source->type_tag() == type_tag && vma.offset == vma.begin - at)
+            return RefPtr<PageSource>(vma.source.get());
+    return {};
+}
+
+Result<> AddressSpace::unmap_source_at(VirtAddr at, const PageSource& source, u64 size) {
+    VmaSet gone;  // dies after the lock
+    sync::WriteGuard guard(lock_);
+    const VirtAddr end = at + align_up(size, kPageSize);
+    for (VirtAddr from = at; from < end;) {
+        Vma* const vma = vmas_.find_at_or_above(from);
+        if (vma == nullptr || vma->begin >= end) break;
+        from = vma->end;
+        if (vma->source.get() == &source && vma->offset == vma->begin - at)
+            TRY(unmap_locked(vma->begin, vma->end, gone));
+    }
+    return {};
+}
+
 Result<MemoryIdentity> AddressSpace::identify(VirtAddr address) {
     sync::ReadGuard guard(lock_);
     const Vma* vma = vmas_.find(address);
     if (vma == nullptr) return fail(Errno::kEFAULT);
+    const Protection rights = vma->protection;
+    if (vma->shared ? !rights.read && !rights.write && !rights.execute : !rights.write) return fail(Errno::kEFAULT);
     if (vma->shared) return MemoryIdentity{vma->source->identity(), vma->offset_of(address)};
     return MemoryIdentity{this, address.raw};
 }

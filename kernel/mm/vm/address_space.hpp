@@ -85,10 +85,15 @@ public:
     // Takes out what maps `source` from its byte `from` on: the file has become shorter.
     void unmap_source(const void* source, u64 from);
 
+    // shmdt(2). The first source with that tag that is mapped as if its beginning were at `at`; null: none is. And the end of its
+    // ranges there, up to `size` bytes from `at`.
+    RefPtr<PageSource> source_from(VirtAddr at, const void* type_tag);
+    Result<> unmap_source_at(VirtAddr at, const PageSource& source, u64 size);
+
     // A page fault of user mode, or of the kernel's access to user memory.
     FaultResult handle_fault(VirtAddr address, FaultAccess access);
 
-    Result<MemoryIdentity> identify(VirtAddr address);  // EFAULT: nothing is mapped there
+    Result<MemoryIdentity> identify(VirtAddr address);  // EFAULT: nothing may be touched there
 
     // Kernel access to a space that need not be loaded (exec's arguments, /proc/PID/cmdline). Returns the bytes copied: fewer
     // than asked where it is not mapped, or not writable.

@@ -2,6 +2,7 @@
 // User memory. A UserPtr is an address that a program gave us: a number that proves nothing. The only ways through it are
 // the copies below, which check the range and survive any fault: EFAULT. Task context, may sleep (page faults).
 #pragma once
+#include <optional>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -33,6 +34,28 @@ inline Result<u32> load_user_word(u64 address) {
     u32 value = 0;
     if (!is_user_range(address, sizeof value) || !arch::user_load_u32(address, value)) return fail(Errno::kEFAULT);
     return value;
+}
+// Compares and exchanges it, atomically; the value that was there. EFAULT.
+inline Result<u32> exchange_user_word(u64 address, u32 expected, u32 desired) {
+    core::assert_may_sleep();
+    if (!is_user_range(address, sizeof(u32)) || !arch::user_compare_exchange(address, expected, desired))
+        return fail(Errno::kEFAULT);
+    return expected;
+}
+// The same two in any context, with locks held, where a page fault cannot be served; nullopt: one would be needed.
+inline std::optional<u32> try_load_user_word(u64 address) {
+    const core::PreemptGuard guard;
+    u32 value = 0;
+    return arch::user_load_u32(address, value) ? std::optional(value) : std::nullopt;
+}
+inline std::optional<u32> try_exchange_user_word(u64 address, u32 expected, u32 desired) {
+    const core::PreemptGuard guard;
+    return arch::user_compare_exchange(address, expected, desired) ? std::optional(expected) : std::nullopt;
+}
+// What makes the latter succeed, unless the page goes again meanwhile. EFAULT.
+inline Result<> make_user_word_writable(u64 address) {
+    TRY(exchange_user_word(address, 0, 0));
+    return {};
 }
 // A NUL-terminated string into `buffer`. ENAMETOOLONG if it does not fit with its NUL.
 Result<std::string_view> copy_string_from_user(std::span<char> buffer, u64 from);

@@ -27,11 +27,11 @@ struct Vma : CachedBy<Vma> {
     boost::intrusive::set_member_hook<> link;
     VirtAddr begin{}, end{};  // end exclusive
     Protection protection{};
-    bool shared = false;        // writes go to the source and are seen by every mapping of it
-    bool may_write = true;      // mprotect(2) may allow writing: not to a shared mapping of a file opened for reading
-    bool grows_down = false;    // a stack
-    RefPtr<PageSource> source;  // empty: anonymous memory
-    u64 offset = 0;             // of `begin` in the source, bytes
+    bool shared = false;      // writes go to the source and are seen by every mapping of it
+    bool may_write = true;    // mprotect(2) may allow writing: not to a shared mapping of a file opened for reading
+    bool grows_down = false;  // a stack
+    MappedSource source;      // empty: anonymous memory
+    u64 offset = 0;           // of `begin` in the source, bytes
 
     u64 size() const { return end - begin; }
     bool contains(VirtAddr address) const { return begin <= address && address < end; }

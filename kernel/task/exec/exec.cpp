@@ -11,6 +11,7 @@
 #include "kernel/mm/vm/user_ptr.hpp"
 #include "kernel/task/exec/elf.hpp"
 #include "kernel/task/life.hpp"
+#include "kernel/task/posix_timer.hpp"
 #include "kernel/task/signal/internal.hpp"
 
 namespace hd::task {
@@ -23,12 +24,20 @@ constexpr usize kHeadSize = 256;               // Linux: BINPRM_BUF_SIZE
 constexpr u64 kInitialStack = u64{128} << 10;  // beyond what the arguments take; more comes by page faults
 constexpr usize kAuxEntries = 20;
 
+// The dynamic linker that a program names (PT_INTERP). It is mapped beside the program, and begins in its place: it finds the
+// program by AT_PHDR and AT_ENTRY, and itself by AT_BASE.
+struct Interpreter {
+    fs::DentryRef file;
+    ElfImage image;
+};
+
 // What is to run, after all "#!" lines have been followed.
 struct Executable {
     RefPtr<ProgramFile> file;  // the ELF file
     bool script;               // the caller named a script, not the file (its set-id bits do not count)
     ElfImage image;
-    u64 bias;  // what is added to the image's addresses
+    u64 bias;                                  // what is added to the image's addresses
+    std::unique_ptr<Interpreter> interpreter;  // null: it is linked statically
 };
 
 // ---- from a path to a new address space
@@ -57,16 +66,21 @@ Result<> read_image(fs::Inode& inode, std::span<const u8> head, ElfImage& image)
     return parse_elf(head, {bytes.get(), size}, image);
 }
 
-// The dynamic linker that the program asks for must be there (ENOENT, EACCES); running it is not supported.
-Result<> check_interpreter(const fs::WalkStart& start, fs::Inode& inode, const ElfImage& image, std::string_view path) {
-    if (image.interpreter_size == 0) return {};
+// The dynamic linker that the program asks for. ENOENT, EACCES; ENOEXEC: it is none.
+Result<std::unique_ptr<Interpreter>> find_interpreter(const fs::WalkStart& start, fs::Inode& inode,
+                                                      const ElfImage& image) {
+    if (image.interpreter_size == 0) return nullptr;
     const auto name = TRY(mm::make_array<char>(image.interpreter_size));
     const usize size =
         TRY(read_file(inode, image.interpreter_offset, {reinterpret_cast<u8*>(name.get()), image.interpreter_size}));
     if (size != image.interpreter_size || name[size - 1] != 0) return fail(Errno::kENOEXEC);
-    TRY(find_file(start, name.get()));
-    log::info("exec: {}: dynamically linked programs are not supported yet", path);
-    return fail(Errno::kENOEXEC);
+    auto interpreter = TRY(mm::make<Interpreter>());
+    interpreter->file = TRY(find_file(start, name.get()));
+    u8 head[kHeadSize];
+    const usize head_size = TRY(read_file(*interpreter->file->inode, 0, head));
+    TRY(read_image(*interpreter->file->inode, {head, head_size}, interpreter->image));
+    if (!interpreter->image.position_independent) return fail(Errno::kENOEXEC);
+    return interpreter;
 }
 
 // argv becomes: interpreter, its argument, the script's path, and the old argv from its second string on.
@@ -133,7 +147,7 @@ Result<std::unique_ptr<Executable>> find_executable(const fs::WalkStart& start, 
         std::memcpy(interpreter, line->interpreter.data(), line->interpreter.size());
         path = {interpreter, line->interpreter.size()};
     }
-    TRY(check_interpreter(start, *found.file->dentry->inode, found.image, path));
+    found.interpreter = TRY(find_interpreter(start, *found.file->dentry->inode, found.image));
     found.bias = found.image.position_independent ? kPieBase - align_down(found.image.begin(), mm::kPageSize) : 0;
     if (found.image.end() + found.bias > arch::kUserEnd.raw - mm::kPageSize) return fail(Errno::kENOEXEC);
     return executable;
@@ -152,6 +166,18 @@ Result<RefPtr<mm::AddressSpace>> map_executable(const Executable& executable) {
     layout.heap_start = VirtAddr{align_up(executable.image.end() + executable.bias, mm::kPageSize)};
     space->set_initial_break(layout.heap_start);
     return space;
+}
+
+// Where there is room for all of it. Returns what is added to its addresses (AT_BASE); 0: there is none.
+Result<u64> map_interpreter(mm::AddressSpace& space, const Executable& executable) {
+    if (!executable.interpreter) return 0;
+    const ElfImage& image = executable.interpreter->image;
+    const u64 begin = align_down(image.begin(), mm::kPageSize);
+    const VirtAddr place = TRY(space.map({.size = align_up(image.end(), mm::kPageSize) - begin, .no_reserve = true}));
+    const u64 bias = place.raw - begin;
+    for (const ElfSegment& segment : image.loads())
+        TRY(map_segment(space, *executable.interpreter->file, segment, bias));
+    return bias;
 }
 
 Result<> map_stack(mm::AddressSpace& space, const StackLayout& layout, bool executable) {
@@ -178,7 +204,7 @@ Result<> become_only_thread(Thread& self) {
     {
         const SignalGuard guard(process.signal_lock);
         if (leaving_locked(self, process)) return fail(Errno::kEAGAIN);
-        if (process.threads.size() == 1) return {};
+        if (process.threads.size() == 1 && self.number() == process.pid()) return {};
         process.survivor = &self;
         for (Thread& other : process.threads)
             if (&other != &self) notify_locked(process, other);
@@ -188,11 +214,13 @@ Result<> become_only_thread(Thread& self) {
         const SignalGuard guard(process.signal_lock);
         return process.threads.size() == 1;
     });
-    {
-        const SignalGuard guard(process.signal_lock);
-        process.survivor = nullptr;
-    }
+    RefPtr<Thread> leader;
     const TreeGuard guard(g_tree_lock);
+    {
+        const SignalGuard signals(process.signal_lock);
+        process.survivor = nullptr;
+        leader = take_ended_leader_locked(process);
+    }
     g_pids.remove(self);
     g_pids.add(self, process.pid());
     self.id = process.pid();
@@ -222,7 +250,6 @@ void reset_thread(Thread& self, std::string_view path) {
     std::memset(self.name, 0, sizeof(self.name));
     std::memcpy(self.name, path.data(), std::min(path.size(), sizeof(self.name) - 1));
     self.alternate_stack = {};
-    self.robust_list = 0;
     self.restart = {};
     {
         const core::PreemptGuard guard;  // a switch in between would save the old registers
@@ -250,7 +277,8 @@ Result<OwnCopies> copy_shared(Process& process) {
 // The old program is gone when this returns.
 void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace> space, OwnCopies own) {
     Process& process = self.process();
-    clear_child_tid(self);
+    leave_program(self, false);
+    delete_timers(process);
     RefPtr<ProgramFile> file = executable.file;
     sched::switch_user_space(space.get());
     bool borrowed;
@@ -270,8 +298,8 @@ void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace>
     reset_handlers(process);
 }
 
-Result<> start_program(Thread& self, const Executable& executable, const StackLayout& layout, const Program& program,
-                       bool secure) {
+Result<> start_program(Thread& self, const Executable& executable, u64 interpreter_bias, const StackLayout& layout,
+                       const Program& program, bool secure) {
     const arch::ElfPlatform platform = arch::elf_platform();
     const ElfImage& image = executable.image;
     const fs::Credentials& who = self.process().credentials;
@@ -282,7 +310,7 @@ Result<> start_program(Thread& self, const Executable& executable, const StackLa
         {abi::kAT_PHDR, image.header_address + executable.bias},
         {abi::kAT_PHENT, sizeof(abi::Elf64ProgramHeader)},
         {abi::kAT_PHNUM, image.header_count},
-        {abi::kAT_BASE, 0},
+        {abi::kAT_BASE, interpreter_bias},
         {abi::kAT_FLAGS, 0},
         {abi::kAT_ENTRY, image.entry + executable.bias},
         {abi::kAT_UID, who.uid},
@@ -304,7 +332,9 @@ Result<> start_program(Thread& self, const Executable& executable, const StackLa
         return mm::copy_to_user(address, bytes.data(), bytes.size());
     };
     TRY(write_stack(to_user, layout, program, platform.name, random, auxiliary));
-    arch::init_user_frame(self.frame(), VirtAddr{image.entry + executable.bias}, VirtAddr{layout.stack_pointer});
+    const u64 entry =
+        executable.interpreter ? executable.interpreter->image.entry + interpreter_bias : image.entry + executable.bias;
+    arch::init_user_frame(self.frame(), VirtAddr{entry}, VirtAddr{layout.stack_pointer});
     return {};
 }
 
@@ -325,6 +355,7 @@ Result<> exec(const fs::WalkStart& start, Program& program) {
     const RefPtr<mm::AddressSpace> space = TRY(map_executable(executable));
     const StackLayout layout = plan_stack(arch::kUserEnd.raw, program, arch::elf_platform().name, kAuxEntries);
     TRY(map_stack(*space, layout, executable.image.executable_stack));
+    const u64 interpreter_bias = TRY(map_interpreter(*space, executable));
     OwnCopies own = TRY(copy_shared(process));
     TRY(become_only_thread(self));
 
@@ -332,7 +363,7 @@ Result<> exec(const fs::WalkStart& start, Program& program) {
     const bool secure = take_credentials(process, executable);
     process.dumpable = !secure;
     reset_thread(self, program.path);
-    auto started = start_program(self, executable, layout, program, secure);
+    auto started = start_program(self, executable, interpreter_bias, layout, program, secure);
     if (!started) begin_exit(process, abi::kSIGSEGV);
     return started;
 }

@@ -35,7 +35,7 @@ Next take_next(Thread& self, Delivery& out) {
     const SignalGuard guard(process.signal_lock);
     if (leaving_locked(self, process)) return Next::Exit;
     if (process.stop_signal != 0) return Next::Stop;
-    while (self.pending.take(~self.blocked, out.info) || process.pending.take(~self.blocked, out.info)) {
+    while (take_pending_locked(process, self, ~self.blocked, out.info)) {
         const int signo = out.info.signo;
         abi::SigAction& action = process.actions[signo - 1];
         if (action.handler == abi::kSIG_IGN) continue;

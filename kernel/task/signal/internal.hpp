@@ -10,6 +10,11 @@ namespace hd::task {
 void notify_locked(Process& process, Thread& thread) REQUIRES(process.signal_lock);
 // Some thread that does not block `signo` is to take it from process.pending.
 void notify_any_locked(Process& process, int signo) REQUIRES(process.signal_lock);
+// A timer's signal, whose record goes to the pending ones; false: it is ignored, or whom it is for has left.
+bool send_record_locked(Process& process, Thread* target, std::unique_ptr<QueuedSignal>& record)
+    REQUIRES(process.signal_lock);
+// The most urgent of the `wanted` signals that are pending for the thread; false: none is.
+bool take_pending_locked(Process& process, Thread& self, u64 wanted, abi::SigInfo& info) REQUIRES(process.signal_lock);
 void begin_exit_locked(Process& process, i32 status) REQUIRES(process.signal_lock);
 // Is `self` to end: with its process, or for an execve(2) by another thread?
 inline bool leaving_locked(const Thread& self, const Process& process) REQUIRES(process.signal_lock) {

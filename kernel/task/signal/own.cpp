@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The current thread's own dealings with signals: mask, actions, alternate stack, waiting. kernel/task/signal/signal.hpp.
+#include "kernel/task/posix_timer.hpp"
 #include "kernel/task/signal/internal.hpp"
 
 namespace hd::task {
@@ -83,6 +84,24 @@ u64 pending_signals() {
     return (self.pending.set() | self.process().pending.set()) & self.blocked;
 }
 
+bool take_pending_locked(Process& process, Thread& self, u64 wanted, abi::SigInfo& info) {
+    if (!self.pending.take(wanted, info) && !process.pending.take(wanted, info)) return false;
+    if (info.code == abi::kSI_TIMER) note_timer_signal_locked(process, info);
+    return true;
+}
+
+bool take_signal(u64 wanted, abi::SigInfo& info) {
+    Thread& self = current_thread();
+    const SignalGuard guard(self.process().signal_lock);
+    return take_pending_locked(self.process(), self, wanted, info);
+}
+
+bool has_pending(u64 wanted) {
+    Thread& self = current_thread();
+    const SignalGuard guard(self.process().signal_lock);
+    return ((self.pending.set() | self.process().pending.set()) & wanted) != 0;
+}
+
 Result<abi::SigInfo> wait_for_signal(u64 wanted, Nanoseconds deadline) {
     Thread& self = current_thread();
     Process& process = self.process();
@@ -91,7 +110,7 @@ Result<abi::SigInfo> wait_for_signal(u64 wanted, Nanoseconds deadline) {
     // Senders treat the wanted signals as not blocked while waited_for says so, and end the sleep; this takes them.
     const auto take = [&] {
         const SignalGuard guard(process.signal_lock);
-        const bool taken = self.pending.take(wanted, info) || process.pending.take(wanted, info);
+        const bool taken = take_pending_locked(process, self, wanted, info);
         self.waited_for = taken ? 0 : wanted;
         return taken;
     };

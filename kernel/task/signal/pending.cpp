@@ -13,6 +13,21 @@ void PendingSignals::add(int signo, std::unique_ptr<QueuedSignal> record) {
     if (record) queue_.push_back(*record.release());
 }
 
+void PendingSignals::add_record(std::unique_ptr<QueuedSignal> record) {
+    set_ |= abi::signal_bit(record->info.signo);
+    queue_.push_back(*record.release());
+}
+
+void PendingSignals::remove_timer(int signo, i32 timer_id) {
+    const auto is_timers = [&](const QueuedSignal& record) {
+        return record.info.code == abi::kSI_TIMER && record.info.timer.timer_id == timer_id;
+    };
+    const usize before = queue_.size();
+    queue_.remove_and_dispose_if(is_timers, std::default_delete<QueuedSignal>());
+    const auto same = [&](const QueuedSignal& record) { return record.info.signo == signo; };
+    if (queue_.size() != before && std::ranges::none_of(queue_, same)) set_ &= ~abi::signal_bit(signo);
+}
+
 bool PendingSignals::take(u64 wanted, abi::SigInfo& info) {
     u64 candidates = set_ & wanted;
     if (candidates == 0) return false;

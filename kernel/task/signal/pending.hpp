@@ -45,6 +45,9 @@ public:
     void add(int signo, std::unique_ptr<QueuedSignal> record);
     // Takes the most urgent signal out of `wanted`: synchronous ones first, then by number. false: none is pending.
     bool take(u64 wanted, abi::SigInfo& info);
+    // One more, even of a standard signal that is pending already: a timer's.
+    void add_record(std::unique_ptr<QueuedSignal> record);
+    void remove_timer(int signo, i32 timer_id);
     void remove(u64 signals);
     usize queued() const { return queue_.size(); }
 

@@ -39,7 +39,10 @@ void begin_exit_locked(Process& process, i32 status) {
     process.running_threads = 0;
     process.continue_unreported = false;
     process.stop_report = StopReport::None;
-    for (Thread& thread : process.threads) notify_locked(process, thread);
+    for (Thread& thread : process.threads) {
+        thread.stopped = false;
+        notify_locked(process, thread);
+    }
     process.changed.wake_all();  // the stopped ones as well
 }
 
@@ -71,6 +74,15 @@ void cancel_opposite_locked(Process& process, int signo) REQUIRES(process.signal
     if (signo == abi::kSIGCONT) end_stop_locked(process);
 }
 
+// Somebody is to take what is pending now.
+void notify_of_locked(Process& process, Thread* target, int signo) REQUIRES(process.signal_lock) {
+    process.signal_arrived.wake_all(sched::WakeHint::None, abi::kPOLLIN);
+    if (target == nullptr)
+        notify_any_locked(process, signo);
+    else if ((target->blocked & ~target->waited_for & abi::signal_bit(signo)) == 0)
+        notify_locked(process, *target);
+}
+
 Result<> send_locked(Process& process, Thread* target, const abi::SigInfo& info) REQUIRES(process.signal_lock) {
     const int signo = info.signo;
     const u64 bit = abi::signal_bit(signo);
@@ -90,10 +102,7 @@ Result<> send_locked(Process& process, Thread* target, const abi::SigInfo& info)
         if (!record && signo >= abi::kSIGRTMIN && info.code < 0) return fail(Errno::kEAGAIN);
         pending.add(signo, std::move(record));
     }
-    if (target == nullptr)
-        notify_any_locked(process, signo);
-    else if ((target->blocked & ~target->waited_for & bit) == 0)
-        notify_locked(process, *target);
+    notify_of_locked(process, target, signo);
     return {};
 }
 
@@ -117,11 +126,24 @@ Result<> send_checked_locked(Process& process, const abi::SigInfo& info) REQUIRE
 }
 
 Result<> send_to_process_locked(i32 pid, const abi::SigInfo& info) REQUIRES(g_tree_lock) {
-    Process* const process = find_process_locked(pid);
+    Process* const process = find_process_of_locked(pid);
     return process == nullptr ? fail(Errno::kESRCH) : send_checked_locked(*process, info);
 }
 
 }  // namespace
+
+bool send_record_locked(Process& process, Thread* target, std::unique_ptr<QueuedSignal>& record) {
+    const int signo = record->info.signo;
+    if (process.threads.empty() || (target != nullptr && !target->in_process())) return false;
+    if (ignored_locked(process, target, signo)) return false;
+    if (signo == abi::kSIGKILL) {
+        begin_exit_locked(process, abi::kSIGKILL);
+        return true;
+    }
+    (target != nullptr ? target->pending : process.pending).add_record(std::move(record));
+    notify_of_locked(process, target, signo);
+    return true;
+}
 
 Result<> send_signal(Process& process, const abi::SigInfo& info) {
     const SignalGuard guard(process.signal_lock);
@@ -197,6 +219,17 @@ Result<> queue_signal(i32 pid, const abi::SigInfo& info) {
     if (!may_claim(info, pid)) return fail(Errno::kEPERM);
     const TreeGuard guard(g_tree_lock);
     return send_to_process_locked(pid, info);
+}
+
+static Result<> signal_process(Process& process, const abi::SigInfo& info) {
+    const TreeGuard guard(g_tree_lock);
+    return process.life == Life::Gone ? fail(Errno::kESRCH) : send_checked_locked(process, info);
+}
+
+Result<> kill(Process& process, int signo) { return signal_process(process, user_signal(signo)); }
+
+Result<> queue_signal(Process& process, const abi::SigInfo& info) {
+    return may_claim(info, process.pid()) ? signal_process(process, info) : fail(Errno::kEPERM);
 }
 
 static Result<> signal_thread(i32 pid, i32 tid, const abi::SigInfo& info) {

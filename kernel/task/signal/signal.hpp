@@ -35,6 +35,8 @@ void force_signal(int signo, int code, u64 address);
 Result<> kill(i32 pid, int signo);
 Result<> kill_thread(i32 process, i32 thread, int signo);
 Result<> queue_signal(i32 process, const abi::SigInfo& info);
+Result<> kill(Process& process, int signo);  // pidfd_send_signal(2); and with information:
+Result<> queue_signal(Process& process, const abi::SigInfo& info);
 Result<> queue_thread_signal(i32 process, i32 thread, const abi::SigInfo& info);
 
 // Ends the whole process with this wait(2) status: every thread leaves when it next comes to the border of user mode. The
@@ -54,6 +56,9 @@ Result<> change_alternate_stack(const abi::StackT* replacement, abi::StackT& old
 u64 pending_signals();                                                                 // sigpending(2)
 // sigtimedwait(2). EAGAIN at the deadline, EINTR.
 Result<abi::SigInfo> wait_for_signal(u64 wanted, Nanoseconds deadline);
+// Takes one of the `wanted` signals that are pending for the current thread; false: none is. For signalfd(2).
+bool take_signal(u64 wanted, abi::SigInfo& info);
+bool has_pending(u64 wanted);
 // sigsuspend(2): sleeps with another mask until a handler ran. Always kERESTARTNOHAND.
 Result<u64> suspend(u64 mask);
 // A mask for the duration of one system call (ppoll, pselect6). finish puts the old one back, or leaves it to

@@ -22,6 +22,7 @@ void end_stop_locked(Process& process) {
     process.stop_taken = false;
     if (process.stop_signal == 0) return;
     process.stop_signal = 0;
+    for (Thread& thread : process.threads) thread.stopped = false;
     const bool complete = process.running_threads == 0;
     process.continue_unreported = complete;
     process.stop_report = complete ? StopReport::Continued : StopReport::None;
@@ -54,6 +55,7 @@ void take_part_in_stop(Thread& self) {
         const SignalGuard guard(process.signal_lock);
         last = thread_stopped_locked(process);
         stop = process.stop_count;
+        self.stopped = process.stop_signal != 0;
     }
     if (last) report_stop(process);
     process.changed.wait_until(

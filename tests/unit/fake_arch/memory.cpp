@@ -243,6 +243,12 @@ bool user_compare_exchange(u64 address, u32& expected, u32 desired) {
 }
 
 bool user_load_u32(u64 address, u32& value) {
+    if (fake::g_hooks.user_word != nullptr) {
+        detail::simulation_point();
+        value = fake::g_hooks.user_word(address).load();
+        detail::simulation_point();
+        return true;
+    }
     const u8* byte = fake::user_byte(VirtAddr{address}, false);
     if (byte == nullptr) return false;
     value = std::atomic_ref(*reinterpret_cast<u32*>(const_cast<u8*>(byte))).load();

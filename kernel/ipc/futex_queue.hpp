@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Who waits for which futex: the hash buckets. Each is a wait queue whose nodes are FutexWaiters; those of one futex stand among those
+// of others with the same hash. What is known of a futex is its waiters; with none, nothing is.
+#pragma once
+#include "kernel/ipc/futex.hpp"
+#include "kernel/mm/vm/address_space.hpp"
+#include "kernel/sync/wait_queue.hpp"
+
+namespace hd::ipc {
+
+// On the waiter's stack. Guarded by the lock of the bucket that it is in.
+class FutexWaiter : public sync::WaitNode {
+public:
+    mm::MemoryIdentity where;
+    u32 bits = 0;
+    bool movable = false;  // it waits to be moved to a lock with priority inheritance (pi_futex.cpp), for nothing else
+};
+
+// EINVAL: not aligned; EFAULT: no user memory (Shared: nothing is mapped there, or without rights).
+Result<mm::MemoryIdentity> identify(FutexWord word);
+sync::WaitQueue& bucket_of(const mm::MemoryIdentity& where);
+
+// Enters the bucket of `waiter.where` if the word is as expected. EAGAIN, EFAULT.
+Result<> enter_if(FutexWaiter& waiter, FutexWord word, u32 expected);
+
+// wake_locked() with the bucket's lock, unless the bucket is seen to be empty.
+Result<u32> wake(const mm::MemoryIdentity& where, u32 most, u32 bits);
+// Wakes up to `most` waiters of the futex whose bits have one in common with `bits`; how many. EINVAL: one of them waits for
+// something else (`movable`).
+Result<u32> wake_locked(sync::WaitQueue& bucket, const mm::MemoryIdentity& where, u32 most, u32 bits)
+    REQUIRES(bucket.lock());
+// Up to `most` waiters of one futex become waiters of another, in the same bucket or not; how many. Both are locked. EINVAL.
+Result<u32> move_locked(sync::WaitQueue& bucket, const mm::MemoryIdentity& where, sync::WaitQueue& other,
+                        const mm::MemoryIdentity& there, u32 most) REQUIRES(bucket.lock(), other.lock());
+
+}  // namespace hd::ipc

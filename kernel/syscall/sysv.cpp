@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// System calls of System V IPC (sysvipc(7)).
+#include "kernel/ipc/sysv_msg.hpp"
+#include "kernel/ipc/sysv_sem.hpp"
+#include "kernel/ipc/sysv_shm.hpp"
+#include "kernel/syscall/helpers.hpp"
+
+namespace hd::syscall {
+
+Answer sys_semget(Int key, Int count, Flags flags) { return ipc::sem_get(key, count, flags); }
+
+Answer sys_semtimedop(Int id, In<abi::SemBuf> operations, Size count, In<abi::Timespec> timeout) {
+    if (count < 1 || id < 0) return fail(Errno::kEINVAL);
+    if (count > abi::kSEMOPM) return fail(Errno::kE2BIG);
+    constexpr usize kFew = 8;
+    abi::SemBuf few[kFew];
+    std::unique_ptr<abi::SemBuf[]> many;
+    if (count > kFew) many = TRY(mm::make_array<abi::SemBuf>(count));
+    abi::SemBuf* const list = many ? many.get() : few;
+    TRY(mm::copy_from_user(list, operations.address(), count * sizeof(abi::SemBuf)));
+    const Nanoseconds deadline = timeout ? deadline_after(TRY(duration_from(timeout))) : Nanoseconds::max();
+    return ipc::sem_operate(id, {list, count}, deadline);
+}
+
+Answer sys_semctl(Int id, Int number, Int command, Size argument) {
+    return ipc::sem_control(id, number, command & ~abi::kIPC_64, argument);
+}
+
+Answer sys_msgget(Int key, Flags flags) { return ipc::message_get(key, flags); }
+
+Answer sys_msgsnd(Int id, Address message, Size size, Flags flags) {
+    return ipc::message_send(id, message, size, flags);
+}
+
+Answer sys_msgrcv(Int id, Address message, Size size, Long type, Flags flags) {
+    return ipc::message_receive(id, message, size, type, flags);
+}
+
+Answer sys_msgctl(Int id, Int command, Address argument) {
+    return ipc::message_control(id, command & ~abi::kIPC_64, argument);
+}
+
+Answer sys_shmget(Int key, Size size, Flags flags) { return ipc::shm_get(key, size, flags); }
+
+Answer sys_shmat(Int id, Address address, Flags flags) {
+    return TRY(ipc::shm_attach(id, VirtAddr{address}, flags)).raw;
+}
+
+Answer sys_shmdt(Address address) { return ipc::shm_detach(VirtAddr{address}); }
+
+Answer sys_shmctl(Int id, Int command, Address argument) {
+    return ipc::shm_control(id, command & ~abi::kIPC_64, argument);
+}
+
+}  // namespace hd::syscall
