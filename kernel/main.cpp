@@ -27,6 +27,7 @@
 #include "kernel/fs/procfs/procfs.hpp"
 #include "kernel/fs/vfs/path.hpp"
 #include "kernel/ipc/anonymous_file.hpp"
+#include "kernel/ipc/deadlock/watch.hpp"
 #include "kernel/ipc/epoll.hpp"
 #include "kernel/ipc/futex.hpp"
 #include "kernel/ipc/posix_queue.hpp"
@@ -88,6 +89,7 @@ void first_thread(void*) {
     ipc::init_semaphores();
     ipc::init_posix_queues();
     ipc::init_sockets();
+    ipc::init_deadlock_watch();
     const auto init = core::command_line_option("init").value_or("/init");
     log::info("the kernel hands over to {} after {} thousand cycles", init, (arch::cycles() - g_entered_at) / 1000);
     task::start_init(init);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ELF, 64 bits (elf(5); System V ABI, chapters 4 and 5), as far as execve(2) reads it, and the auxiliary vector (getauxval(3)).
+// ELF, 64 bits (elf(5); System V ABI, chapters 4 and 5), as far as execve(2) and backtraces read it, and the auxiliary vector (getauxval(3)).
 #pragma once
 #include "kernel/lib/types.hpp"
 
@@ -35,12 +35,40 @@ struct Elf64ProgramHeader {
 };
 static_assert(sizeof(Elf64ProgramHeader) == 56);
 
+struct Elf64SectionHeader {
+    u32 sh_name;
+    u32 sh_type;
+    u64 sh_flags;
+    u64 sh_addr;
+    u64 sh_offset;
+    u64 sh_size;
+    u32 sh_link;
+    u32 sh_info;
+    u64 sh_addralign;
+    u64 sh_entsize;
+};
+static_assert(sizeof(Elf64SectionHeader) == 64);
+
+struct Elf64Symbol {
+    u32 st_name;
+    u8 st_info;
+    u8 st_other;
+    u16 st_shndx;
+    u64 st_value;
+    u64 st_size;
+    u8 type() const { return st_info & 15; }
+};
+static_assert(sizeof(Elf64Symbol) == 24);
+
 inline constexpr u8 kELFMAG[4] = {0x7f, 'E', 'L', 'F'};
 inline constexpr u8 kEI_CLASS = 4, kEI_DATA = 5, kEI_VERSION = 6;
 inline constexpr u8 kELFCLASS64 = 2, kELFDATA2LSB = 1, kEV_CURRENT = 1;
 inline constexpr u16 kET_EXEC = 2, kET_DYN = 3;
 inline constexpr u32 kPT_LOAD = 1, kPT_INTERP = 3, kPT_GNU_STACK = 0x6474e551;
 inline constexpr u32 kPF_X = 1, kPF_W = 2, kPF_R = 4;
+
+inline constexpr u32 kSHT_SYMTAB = 2, kSHT_DYNSYM = 11;
+inline constexpr u8 kSTT_FUNC = 2;
 
 struct AuxEntry {
     u64 a_type;

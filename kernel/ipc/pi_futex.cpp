@@ -21,7 +21,7 @@ u32 tid_of(const task::Thread& thread) { return static_cast<u32>(thread.number()
 
 }  // namespace
 
-// A thread's place at a lock; on its stack. Guarded by g_pi_lock, but for `granted`, which is only set, under it.
+// A thread's place at a lock; on its stack. Guarded by g_pi_lock, but for `granted` and `refused`, which are only set, under it.
 class PiWaiter : public boost::intrusive::list_base_hook<> {
 public:
     explicit PiWaiter(task::Thread& who) : thread(who) {}
@@ -31,6 +31,7 @@ public:
     u8 slot = 0;               // its priority when it was put in its place
     bool owner_died = false;   // the lock that was granted comes from a thread that ended
     std::atomic<bool> granted{false};
+    std::atomic<bool> refused{false};  // a deadlock is broken here
 };
 
 // A lock that somebody waits for, or that is unsettled. Guarded by g_pi_lock.
@@ -249,6 +250,7 @@ Result<> finish(PiWaiter& self, FutexWord word, sync::WaitResult result, Errno i
         PiGuard guard(g_pi_lock);
         if (!self.granted.load(std::memory_order_relaxed)) {
             leave_locked(self);
+            if (self.refused.load(std::memory_order_relaxed)) return fail(Errno::kEDEADLK);
             return fail(result == sync::WaitResult::TimedOut ? Errno::kETIMEDOUT : interrupted);
         }
     }
@@ -281,8 +283,11 @@ Result<> lock(FutexWord word, bool try_only, Nanoseconds deadline) {
         drop_if_idle_locked(attempt.futex());
         return entered;
     }
-    const auto granted = [](const void* waiter) { return static_cast<const PiWaiter*>(waiter)->granted.load(); };
-    const auto result = sync::sleep_on(granted, &self, sched::SleepKind::Interruptible, "futex", deadline);
+    const auto ended = [](const void* waiter) {
+        const auto& it = *static_cast<const PiWaiter*>(waiter);
+        return it.granted.load() || it.refused.load();
+    };
+    const auto result = sync::sleep_on(ended, &self, sched::SleepKind::Interruptible, "futex", deadline);
     return finish(self, word, result, Errno::kERESTARTNOINTR);
 }
 
@@ -375,7 +380,7 @@ Result<> futex_wait_requeue_pi(FutexWord word, u32 expected, u32 bits, Nanosecon
     TRY(enter_if(self, word, expected));
     const auto done = [](const void* waiter) {
         const auto& it = *static_cast<const MovableWaiter*>(waiter);
-        return it.pi.granted.load() || (!it.moved.load() && !it.queued());
+        return it.pi.granted.load() || it.pi.refused.load() || (!it.moved.load() && !it.queued());
     };
     const auto result = sync::sleep_on(done, &self, sched::SleepKind::Interruptible, "futex", deadline);
     if (self.retract()) return fail(result == sync::WaitResult::TimedOut ? Errno::kETIMEDOUT : Errno::kERESTARTNOINTR);
@@ -414,6 +419,19 @@ void leave_pi_futexes(task::Thread& self, bool for_good) {
     PiGuard guard(g_pi_lock);
     while (self.owned_pi_futexes != nullptr) hand_over_locked(*self.owned_pi_futexes, true);
     self.left_pi_futexes = for_good;
+}
+
+i32 pi_owner(const task::Thread& waiter) {
+    PiGuard guard(g_pi_lock);
+    const PiWaiter* const place = waiter.pi_waiter;
+    return place != nullptr && place->futex->owner != nullptr ? place->futex->owner->number() : 0;
+}
+
+void refuse_pi_wait(task::Thread& waiter) {
+    PiGuard guard(g_pi_lock);
+    if (waiter.pi_waiter == nullptr) return;
+    waiter.pi_waiter->refused.store(true);  // seq_cst: the event, before the wake-up
+    sched::wake(waiter);
 }
 
 void pi_priority_changed(task::Thread& thread) {

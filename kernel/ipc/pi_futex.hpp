@@ -47,6 +47,10 @@ Result<u32> futex_requeue_pi(FutexWord from, FutexWord to, u32 move, u32 expecte
 bool is_pi_futex(const mm::MemoryIdentity& where);
 // A thread ends, or executes another program: its locks go to their next owners. For good: nobody may wait for it any more.
 void leave_pi_futexes(task::Thread& self, bool for_good);
+// Who owns the lock that the thread waits for; 0: it waits for none.
+i32 pi_owner(const task::Thread& waiter);
+// Ends the thread's pi_lock() with EDEADLK, if it is still waiting there.
+void refuse_pi_wait(task::Thread& waiter);
 // The thread's own priority was changed: so does its place where it waits, and what it lends.
 void pi_priority_changed(task::Thread& thread);
 

@@ -20,6 +20,8 @@ public:
     PipeInode(fs::FileSystem& file_system, u32 mode, u64 number);
     ~PipeInode() override;
 
+    static bool is_pipe(const fs::Inode& inode) { return inode.kind == fs::InodeKind::Fifo; }
+
     // fifo(7): waits for the other side, but for O_RDWR. ENXIO with O_WRONLY | O_NONBLOCK and no reader. Also how
     // /proc/PID/fd/N reopens a pipe without a name, which never waits and never fails so.
     Result<fs::FileRef> open(fs::DentryRef dentry, u32 flags) override;

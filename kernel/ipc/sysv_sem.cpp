@@ -32,6 +32,7 @@ struct SemaphoreSet;
 // What the end of a process does to a set.
 struct Undo : task::HookOf<OfSet>, task::HookOf<OfUndoer> {
     RefPtr<SemaphoreSet> set;
+    const i32 pid = my_pid();
     std::unique_ptr<i16[]> adjust;  // one a semaphore; guarded by the set's lock
 };
 
@@ -251,6 +252,21 @@ Result<> sem_operate(i32 id, Operations operations, Nanoseconds deadline) {
         return fail(ended == sync::WaitResult::TimedOut ? Errno::kEAGAIN : Errno::kEINTR);
     }
     return self.result == kNoError ? Result<>() : fail(self.result);
+}
+
+bool find_semaphore_wait(i32 id, const sched::Entity& thread, SemaphoreWait& wait, std::span<i32> holders) {
+    const auto set = find(id);
+    if (!set) return false;
+    core::LockGuard guard((*set)->lock);
+    const auto waiter = std::ranges::find((*set)->waiters, &thread,
+                                          [](const Waiter& each) -> const sched::Entity* { return &each.thread; });
+    if (waiter == (*set)->waiters.end()) return false;
+    const SemBuf& operation = waiter->operations[waiter->blocked_on];
+    wait = {operation.number, 0};
+    if (operation.operation == 0) return true;  // for zero: whoever takes units ends it
+    for (const Undo& undo : (*set)->undos)
+        if (undo.adjust[operation.number] > 0 && wait.count++ < holders.size()) holders[wait.count - 1] = undo.pid;
+    return true;
 }
 
 // ---- semctl(2)

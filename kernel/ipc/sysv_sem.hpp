@@ -27,6 +27,14 @@ Result<i32> sem_get(i32 key, i32 count, u32 flags);
 Result<> sem_operate(i32 id, std::span<const abi::SemBuf> operations, Nanoseconds deadline);
 Result<i32> sem_control(i32 id, i32 number, i32 command, u64 argument);
 
+// What a thread waits for in semop(2): which semaphore of the set, and up to `holders.size()` processes that hold units of it which
+// their end would give back. `count`: how many those are, all counted. False: it does not wait there.
+struct SemaphoreWait {
+    u16 number = 0;
+    u32 count = 0;
+};
+bool find_semaphore_wait(i32 id, const sched::Entity& thread, SemaphoreWait& wait, std::span<i32> holders);
+
 void init_semaphores();  // boot
 
 }  // namespace hd::ipc

@@ -8,6 +8,8 @@
 namespace hd::sync {
 
 constinit InterruptPending g_interrupt_pending = [](sched::Entity&) { return false; };
+constinit std::atomic<bool> g_watching_sleeps{false};
+void (*g_on_watched_sleep)() = nullptr;
 
 void WaitQueue::announce_locked(WaitNode& node, Place place) {
     ASSERT(node.phase_.load(std::memory_order_relaxed) == WaitNode::Phase::Off, "a wait node is announced twice");
@@ -137,6 +139,9 @@ private:
 WaitResult sleep_on(bool (*taken)(const void* waiter), const void* waiter, sched::SleepKind kind, const char* channel,
                     Nanoseconds deadline) {
     core::assert_may_sleep();
+    // relaxed: the watch says why a sleep that does not see the flag is seen itself.
+    if (g_watching_sleeps.load(std::memory_order_relaxed) && kind == sched::SleepKind::Interruptible) [[unlikely]]
+        g_on_watched_sleep();
     std::optional<Timeout> timeout;
     if (deadline != Nanoseconds::max()) timeout.emplace(sched::current()).arm(deadline);
     const auto end = [&] -> std::optional<WaitResult> {

@@ -48,6 +48,10 @@ enum class WaitResult : u8 { Ready, Interrupted, TimedOut };
 using InterruptPending = bool (*)(sched::Entity& thread);
 extern InterruptPending g_interrupt_pending;
 
+// While the flag is set, the next sleep that a signal could end calls the function first (kernel/ipc/deadlock/watch.hpp).
+extern std::atomic<bool> g_watching_sleeps;
+extern void (*g_on_watched_sleep)();
+
 namespace detail {
 using ListTraits = boost::intrusive::list_node_traits<void*>;
 using ListNode = ListTraits::node;

@@ -119,8 +119,8 @@ Result<> enter_tree(Process& parent, Process& child, Thread& thread, const Clone
         const SignalGuard signals(parent.signal_lock);
         std::memcpy(child.actions, parent.actions, sizeof(child.actions));
     }
-    if ((request.flags & abi::kCLONE_CLEAR_SIGHAND) != 0) std::ranges::fill(child.actions, abi::SigAction{});
     const SignalGuard signals(child.signal_lock);
+    if ((request.flags & abi::kCLONE_CLEAR_SIGHAND) != 0) std::ranges::fill(child.actions, abi::SigAction{});
     child.threads.push_back(thread);
     return {};
 }

@@ -48,10 +48,10 @@ IntervalTimer read_locked(const PosixTimer& timer) {
 }
 
 // Not set any more, and nothing of it pending.
-void clear_locked(PosixTimer& timer) REQUIRES(timer.process.signal_lock) {
+void clear_locked(Process& process, PosixTimer& timer) REQUIRES(process.signal_lock) {
     timer.deadline = std::nullopt;
     timer.interval = {};
-    PendingSignals& pending = timer.target ? timer.target->pending : timer.process.pending;
+    PendingSignals& pending = timer.target ? timer.target->pending : process.pending;
     pending.remove_timer(timer.event.signo, timer.id);
 }
 
@@ -133,7 +133,7 @@ Result<IntervalTimer> set_timer(i32 id, std::optional<Nanoseconds> deadline, Nan
         const SignalGuard guard(process.signal_lock);
         timer = TRY(timer_of_locked(process, id));
         old = read_locked(*timer);
-        clear_locked(*timer);
+        clear_locked(process, *timer);
         set_record_locked(*timer);
         timer->overrun = 0;
     }
@@ -165,7 +165,7 @@ Result<> delete_timer(i32 id) {
     {
         const SignalGuard guard(process.signal_lock);
         gone.reset(TRY(timer_of_locked(process, id)));
-        clear_locked(*gone);
+        clear_locked(process, *gone);
         process.timers.erase(process.timers.iterator_to(*gone));
     }
     destroy(std::move(gone));
@@ -179,7 +179,7 @@ void delete_timers(Process& process) {
             const SignalGuard guard(process.signal_lock);
             if (process.timers.empty()) return;
             gone.reset(&process.timers.front());
-            clear_locked(*gone);
+            clear_locked(process, *gone);
             process.timers.pop_front();
         }
         destroy(std::move(gone));

@@ -74,6 +74,9 @@ public:
     ipc::PiWaiter* pi_waiter = nullptr;        // its place at the one that it waits for
     bool left_pi_futexes = false;              // it is about to end: nobody may wait for it
 
+    // ---- kernel/ipc/deadlock's
+    u64 told_deadlock = 0;  // in which of its sleeps it was last reported
+
 private:
     explicit Thread(Process& process);
     static void reap_dead(sched::Entity& entity);

@@ -51,6 +51,7 @@ UNIT_KERNEL_SOURCES += kernel/fs/vfs/path.cpp
 UNIT_KERNEL_SOURCES += kernel/fs/tmpfs/tmpfs.cpp
 UNIT_KERNEL_SOURCES += kernel/fs/initramfs/cpio.cpp
 UNIT_KERNEL_SOURCES += kernel/fs/initramfs/initramfs.cpp
+UNIT_KERNEL_SOURCES += kernel/ipc/deadlock/graph.cpp
 UNIT_KERNEL_SOURCES += kernel/ipc/futex_queue.cpp
 UNIT_KERNEL_SOURCES += kernel/ipc/pipe.cpp
 UNIT_KERNEL_SOURCES += kernel/fs/procfs/text.cpp

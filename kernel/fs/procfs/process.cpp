@@ -2,6 +2,7 @@
 // /proc/PID and /proc/PID/task/TID: their table, the shorter texts in it, the magic links exe, cwd and root, and the open
 // files in fd.
 #include "kernel/fs/procfs/nodes.hpp"
+#include "kernel/ipc/deadlock/wait.hpp"
 #include "kernel/task/tree.hpp"
 
 namespace hd::fs::proc {
@@ -66,6 +67,12 @@ Result<> put_wchan(TextSink& sink, const Subject& subject) {
     const auto thread = subject.speaker();
     const bool sleeps = thread && task::state_letter(*thread) != 'R' && thread->wait_channel[0] != '\0';
     sink.put(sleeps ? thread->wait_channel : "0");
+    return {};
+}
+
+Result<> put_waits(TextSink& sink, const Subject& subject) {
+    TRY(check_inspect(resources_of(*subject.process)));
+    ipc::describe_waits(sink, *subject.process);
     return {};
 }
 
@@ -151,6 +158,7 @@ constexpr Node kEntries[] = {
     file("stat", put_stat),
     file("statm", put_statm),
     file("status", put_status),
+    file("waits", put_waits),
     file("wchan", put_wchan),
     magic_link("exe", target_exe),
     magic_link("cwd", target_cwd),

@@ -44,7 +44,10 @@ namespace {
 
 struct Wait : boost::intrusive::list_base_hook<> {
     const void* waiter = nullptr;
-    const void* blocker = nullptr;
+    LockOwner blocker{};
+    sched::Entity& thread = sched::current();
+    sync::WaitQueue* queue = nullptr;  // where it sleeps
+    bool refused = false;              // a deadlock is broken here
 };
 constinit core::Spinlock g_waits_lock{core::Rank::FileLockWaits};
 // A list that begins empty and lives for ever: its constructor makes a circle of one, which no constant can be.
@@ -58,16 +61,19 @@ boost::intrusive::list<Wait, boost::intrusive::constant_time_size<false>>& waits
 // The waits of one thread of a process; at most one at a time.
 class WaitScope {
 public:
-    explicit WaitScope(const void* waiter) { wait_.waiter = waiter; }
+    WaitScope(const void* waiter, sync::WaitQueue& queue) {
+        wait_.waiter = waiter;
+        wait_.queue = &queue;
+    }
     ~WaitScope() { leave(); }
     WaitScope(const WaitScope&) = delete;
 
-    // False: that would close a circle.
-    bool enter(const void* blocker) {
+    // False: that would close a circle, or somebody has found one.
+    bool enter(const LockOwner& blocker) {
         core::LockGuard guard(g_waits_lock);
         wait_.blocker = blocker;
         if (!wait_.is_linked()) waits().push_back(wait_);
-        return !leads_to(blocker, wait_.waiter, kMost);
+        return !wait_.refused && !leads_to(blocker.who, wait_.waiter, kMost);
     }
     void leave() {
         core::LockGuard guard(g_waits_lock);
@@ -82,7 +88,7 @@ private:
         if (from == target) return true;
         if (steps == 0) return false;
         for (const Wait& wait : waits())
-            if (wait.waiter == from && leads_to(wait.blocker, target, steps - 1)) return true;
+            if (wait.waiter == from && leads_to(wait.blocker.who, target, steps - 1)) return true;
         return false;
     }
     Wait wait_;
@@ -169,14 +175,14 @@ Result<> set(FileLocks& locks, LockList FileLocks::* which, LockOwner owner, Loc
     } const dispose{spare};
     for (int i = 0; i < 2; ++i) spare.push_back(*TRY(mm::make<Lock>()).release());
     {
-        WaitScope waiting(owner.who);
+        WaitScope waiting(owner.who, locks.changed);
         bool deadlock = false;
         core::LockGuard guard(locks.lock);
         if (which == &FileLocks::whole && give_up_other(locks, owner, type, spare)) return {};
         const auto free = [&]() REQUIRES(locks.lock) {
             const Lock* const conflict = find_conflict(locks.*which, owner, type, range);
             if (conflict == nullptr || type == LockType::None) return true;
-            deadlock = wait && detect && conflict->owner.is_process() && !waiting.enter(conflict->owner.who);
+            deadlock = wait && detect && conflict->owner.is_process() && !waiting.enter(conflict->owner);
             return deadlock;
         };
         if (!free() && !wait) return fail(Errno::kEAGAIN);
@@ -228,6 +234,22 @@ Result<> set_whole_lock(File& file, LockType type, bool wait) {
     if (type != LockType::None) return set(locks, &FileLocks::whole, {&file, -1}, type, {}, wait, false);
     release(locks, &FileLocks::whole, &file);
     return {};
+}
+
+i32 record_lock_holder(const sched::Entity& waiter) {
+    core::LockGuard guard(g_waits_lock);
+    for (const Wait& wait : waits())
+        if (&wait.thread == &waiter) return wait.blocker.pid;
+    return 0;
+}
+
+void refuse_record_lock(const sched::Entity& waiter) {
+    core::LockGuard guard(g_waits_lock);
+    for (Wait& wait : waits()) {
+        if (&wait.thread != &waiter) continue;
+        wait.refused = true;
+        wait.queue->wake_all();  // each looks again; this one finds the mark
+    }
 }
 
 void release_record_locks(Inode& inode, const void* owner) {

@@ -49,6 +49,11 @@ FoundLock find_record_lock(Inode& inode, LockOwner owner, LockType type, LockRan
 // flock(2). EAGAIN, ENOMEM, kERESTARTSYS.
 Result<> set_whole_lock(File& file, LockType type, bool wait);
 
+// The process that holds the record lock which the thread waits for; 0: it waits for none, or not for a process's.
+i32 record_lock_holder(const sched::Entity& waiter);
+// Ends the thread's set_record_lock() with EDEADLK, if it is still waiting there.
+void refuse_record_lock(const sched::Entity& waiter);
+
 // The owner closes the file.
 void release_record_locks(Inode& inode, const void* owner);
 void release_file_locks(File& file);  // those of an open file description, of both kinds

@@ -323,12 +323,15 @@ Result<RefPtr<Socket>> Socket::accept(u32 flags_wanted) {
 Result<> Socket::shutdown(i32 how) {
     if (how < abi::kSHUT_RD || how > abi::kSHUT_RDWR) return fail(Errno::kEINVAL);
     const State now = state();
-    if (now == State::Listening && how != abi::kSHUT_WR) {
-        core::LockGuard guard(lock_);
-        state_ = State::Fresh;
-    }
     if (now == State::Listening) {
-        if (how != abi::kSHUT_WR) listener_->close();
+        if (how == abi::kSHUT_WR) return {};
+        RefPtr<Listener> listener;
+        {
+            core::LockGuard guard(lock_);
+            state_ = State::Fresh;
+            listener = listener_;
+        }
+        listener->close();
         return {};
     }
     if (now != State::Connected && !(is_datagram() && domain == abi::kAF_UNIX)) return fail(Errno::kENOTCONN);
