@@ -38,7 +38,9 @@ public:
         const usize slot = count_;
         count_ = slot + 1;
         std::atomic_signal_fence(std::memory_order_seq_cst);  // the slot first belongs to us, then is filled
-        locks_[slot] = next;
+        locks_[slot].lock = next.lock;
+        locks_[slot].rank = next.rank;
+        locks_[slot].site = next.site;
     }
     void pop(const void* lock) {
         if (count_ == 0 || locks_[count_ - 1].lock != lock) [[unlikely]]

@@ -68,9 +68,9 @@ void ReadyQueue::step_back(Entity& running) const {
         running.virtual_runtime = fair->virtual_runtime;
 }
 
-void ReadyQueue::place_woken(Entity& thread) const {
+u64 ReadyQueue::virtual_runtime_when_woken(const Entity& thread) const {
     const u64 earliest = minimum() - kSleeperCredit;
-    if (earlier(thread.virtual_runtime, earliest)) thread.virtual_runtime = earliest;
+    return earlier(thread.virtual_runtime, earliest) ? earliest : thread.virtual_runtime;
 }
 
 void ReadyQueue::advance(const Entity* running) {
@@ -113,9 +113,9 @@ void RunQueue::drain(Claims claims) {
                 continue;
             }
         }
-        ready.place_woken(thread);
+        thread.virtual_runtime = ready.virtual_runtime_when_woken(thread);
         enqueue(thread);
-        if (claims == Claims::Compare) consider_preemption(thread);
+        if (claims == Claims::Compare && has_better_claim(thread, thread.virtual_runtime)) preempt_current = true;
     }
 }
 
@@ -127,22 +127,24 @@ Entity* RunQueue::take_only_pending() {
     if (!affinity_of(*thread).has(cpu)) return nullptr;
     Entity* expected = thread;  // another one may come this moment; then drain() takes both
     if (!pending.compare_exchange_strong(expected, nullptr, std::memory_order_relaxed)) return nullptr;
-    ready.place_woken(*thread);
+    thread->virtual_runtime = ready.virtual_runtime_when_woken(*thread);
     thread->queue_slot = realtime_slot(*thread);
     return thread;
 }
 
-void RunQueue::consider_preemption(const Entity& newcomer) {
+bool RunQueue::has_better_claim(const Entity& newcomer, u64 virtual_runtime) const {
     const Entity& running = *current.load(std::memory_order_relaxed);
-    const u8 slot = running.queue_slot;
-    if (&running == &idle || newcomer.queue_slot > slot) {
-        preempt_current = true;
-    } else if (newcomer.queue_slot == 0 && slot == 0) {
-        const Policy policy = read_parameter(newcomer.policy);
-        const bool is_late = static_cast<i64>(running.virtual_runtime - newcomer.virtual_runtime) > kPreemptionLag;
-        const bool runs_idle = read_parameter(running.policy) == Policy::Idle && policy != Policy::Idle;
-        if (runs_idle || (policy == Policy::Normal && is_late)) preempt_current = true;
-    }
+    const u8 slot = running.queue_slot, newcomer_slot = realtime_slot(newcomer);
+    if (&running == &idle || newcomer_slot > slot) return true;
+    if (slot != 0) return false;
+    const Policy policy = read_parameter(newcomer.policy);
+    const bool is_late = static_cast<i64>(running.virtual_runtime - virtual_runtime) > kPreemptionLag;
+    const bool runs_idle = read_parameter(running.policy) == Policy::Idle && policy != Policy::Idle;
+    return runs_idle || (policy == Policy::Normal && is_late);
+}
+
+bool RunQueue::can_wait(const Entity& newcomer) const {
+    return next_tick - clock <= kSlice && !has_better_claim(newcomer, ready.virtual_runtime_when_woken(newcomer));
 }
 
 void RunQueue::enqueue(Entity& thread, Among place) {

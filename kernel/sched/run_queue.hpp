@@ -43,7 +43,7 @@ public:
     // sched_yield: the running thread's turn comes just behind that of the first fair one here.
     void step_back(Entity& running) const;
     // A thread comes back from sleep: it keeps its lag, but gains at most kSleeperCredit by having slept.
-    void place_woken(Entity& thread) const;
+    u64 virtual_runtime_when_woken(const Entity& thread) const;
     // The clock of this queue: the virtual runtime that a thread with no claims and no debts has. Never goes back. Read by other
     // CPUs for a rough conversion.
     u64 minimum() const { return minimum_.load(std::memory_order_relaxed); }
@@ -119,11 +119,15 @@ public:
     Entity* take_first() REQUIRES(lock);           // nullptr: nobody waits
     void account(Nanoseconds now) REQUIRES(lock);  // the running thread's time up to `now`
     void update_tick(Nanoseconds now) REQUIRES(lock);
+    // Would a pass through switch_away() leave this newcomer waiting, and does a tick come within a slice? Then it may stay on
+    // `pending`: that tick or the running thread's next sleep finds it there. This CPU's queue, IRQs off, so nothing of
+    // what is read changes but for the newcomer's parameters.
+    bool can_wait(const Entity& newcomer) const NO_THREAD_SAFETY_ANALYSIS;
     bool slice_is_over() const REQUIRES(lock);
     u64 minimum() const NO_THREAD_SAFETY_ANALYSIS { return ready.minimum(); }  // atomic
 
 private:
-    void consider_preemption(const Entity& newcomer) REQUIRES(lock);
+    bool has_better_claim(const Entity& newcomer, u64 virtual_runtime) const;  // than the running thread
     void count_waiting(u32 change) {
         waiting.store(waiting.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
     }

@@ -235,6 +235,7 @@ void on_tick(bool user) NO_THREAD_SAFETY_ANALYSIS {
     if (&running == &queue.idle) return queue.lock.unlock_irqs_off();
     const Nanoseconds now = time::now();
     queue.account(now);
+    queue.drain(RunQueue::Claims::Compare);  // who came without asking for a switch: deliver()
     const bool sample = now >= queue.next_sample;
     if (sample) {
         queue.next_sample = now + kTick;
@@ -242,8 +243,8 @@ void on_tick(bool user) NO_THREAD_SAFETY_ANALYSIS {
         const bool nice = read_parameter(running.nice) > 0;
         (!user ? queue.system_ticks : nice ? queue.nice_ticks : queue.user_ticks).add();
     }
-    if (queue.slice_is_over()) {
-        queue.preempt_current = true;
+    if (queue.slice_is_over()) queue.preempt_current = true;
+    if (queue.preempt_current) {
         arch::local_store<&arch::CpuLocal::need_resched>(core::kReschedNow);
     }
     queue.update_tick(now);

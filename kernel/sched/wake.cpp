@@ -59,6 +59,9 @@ void deliver(Entity& thread, CpuId target, WakeHint hint) {
         if (queue.push(thread) || queue.quiet.exchange(false, std::memory_order_relaxed)) {
             arch::send_ipi(target, arch::Ipi::Reschedule);
         }
+    } else if (core::IrqGuard irqs_off; queue.can_wait(thread)) {
+        queue.quiet.store(true, std::memory_order_relaxed);
+        queue.push(thread);
     } else if (hint == WakeHint::None) {
         queue.push(thread);
         arch::local_store<&arch::CpuLocal::need_resched>(core::kReschedNow);

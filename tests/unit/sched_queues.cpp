@@ -74,13 +74,13 @@ TEST_CASE("the ready queue's clock never goes back, and sleepers get a bounded c
     queue.advance(&running);
     CHECK(queue.minimum() == 10'000'000);
     sleeper.virtual_runtime = 5;
-    queue.place_woken(sleeper);
+    sleeper.virtual_runtime = queue.virtual_runtime_when_woken(sleeper);
     CHECK(sleeper.virtual_runtime == 7'000'000);
     sleeper.virtual_runtime = 9'000'000;
-    queue.place_woken(sleeper);
+    sleeper.virtual_runtime = queue.virtual_runtime_when_woken(sleeper);
     CHECK(sleeper.virtual_runtime == 9'000'000);  // a short sleep changes nothing
     sleeper.virtual_runtime = 30'000'000;
-    queue.place_woken(sleeper);
+    sleeper.virtual_runtime = queue.virtual_runtime_when_woken(sleeper);
     CHECK(sleeper.virtual_runtime == 30'000'000);  // and no debt is forgiven
     running.virtual_runtime = 6'000'000;
     queue.advance(&running);
