@@ -8,6 +8,8 @@ namespace hd::arch {
 
 // Time since the machine's clock was calibrated (early boot), the same on every CPU. Any context.
 Nanoseconds clock_now();
+// The time at which the cycle counter stood there: for who notes times that are seldom asked for. Any context.
+Nanoseconds clock_at(u64 cycles);
 // Wall-clock time of boot in seconds since 1970, from the battery-backed clock; UTC.
 i64 boot_wall_clock();
 // The cycle counter's frequency, in kHz.

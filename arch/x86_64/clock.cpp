@@ -158,10 +158,12 @@ void calibrate_clocks() {
            clock.name, found.elapsed_ns / 1000);
 }
 
-Nanoseconds clock_now() {
+Nanoseconds clock_at(u64 cycles) {
     return Nanoseconds{
-        static_cast<i64>(static_cast<u64>(u128{cycles() - g_scale.base_cycles} * g_scale.multiplier >> g_scale.shift))};
+        static_cast<i64>(static_cast<u64>(u128{cycles - g_scale.base_cycles} * g_scale.multiplier >> g_scale.shift))};
 }
+
+Nanoseconds clock_now() { return clock_at(cycles()); }
 
 i64 boot_wall_clock() { return g_boot_wall_clock; }
 

@@ -12,7 +12,7 @@ HD_PERCPU PerCpu<HeldLocks> g_held_spinlocks;
 namespace {
 
 constexpr const char* kRankNames[] = {
-    "ProcessTimers", "EpollGraph",    "Epoll",      "FilePosition",  "FileSystemRename", "Directory",      "Inode",
+    "None", "ProcessTimers", "EpollGraph",    "Epoll",      "FilePosition",  "FileSystemRename", "Directory",      "Inode",
     "Pipe",          "SocketReceive", "Terminal",   "AddressSpace",  "ProcessTree",      "FileTable",      "FsContext",
     "SysvUndo",      "SysvTable",     "SysvObject", "Mounts",        "Dentry",           "PageCache",      "PageTable",
     "Watchers",      "SocketNames",   "Socket",     "SocketChannel", "FileLocks",        "FileLockWaits",  "OpenFile",
@@ -27,7 +27,7 @@ const char* rank_name(Rank rank) { return rank < Rank::kCount ? kRankNames[stati
 const HeldLocks& held_spinlocks_of(CpuId cpu) { return g_held_spinlocks.on(cpu); }
 
 void HeldLocks::describe(TextSink& sink) const {
-    for (usize i = 0; i < count_; ++i) {
+    for (usize i = 1; i <= count(); ++i) {
         const bool awaited = reinterpret_cast<u64>(locks_[i].lock) % 2 != 0;
         format_to(sink, "    {} {} {} at {}:{}\n", rank_name(locks_[i].rank), locks_[i].lock,
                   awaited ? "waited for" : "taken", locks_[i].site.file_name(), locks_[i].site.line());
@@ -35,29 +35,28 @@ void HeldLocks::describe(TextSink& sink) const {
 }
 
 const HeldLock* HeldLocks::find_owned(const void* lock) const {
-    for (usize i = 0; i < count_; ++i)
+    for (usize i = 1; i <= count(); ++i)
         if (locks_[i].lock == lock) return &locks_[i];
     return nullptr;
 }
 
 void HeldLocks::pop_inner(const void* lock) {
-    for (usize i = count_; i-- > 0;) {
+    for (usize i = count(); i > 0; --i) {
         if (locks_[i].lock != lock) continue;
-        for (; i + 1 < count_; ++i) locks_[i] = locks_[i + 1];
-        locks_[--count_].rank = Rank{};
-        return;
+        for (; i < count(); ++i) locks_[i] = locks_[i + 1];
+        return pop(locks_[i].lock);
     }
     panic("lock {} released by somebody who does not hold it", lock);
 }
 
-void HeldLocks::order_violation(const HeldLock& next) const {
-    const HeldLock& held = locks_[count_ - 1];
-    panic("lock order: {} wanted at {}:{} while {} is held since {}:{}", rank_name(next.rank), next.site.file_name(),
-          next.site.line(), rank_name(held.rank), held.site.file_name(), held.site.line());
+void HeldLocks::order_violation(Rank rank, std::source_location site) const {
+    const HeldLock& held = locks_[count()];
+    panic("lock order: {} wanted at {}:{} while {} is held since {}:{}", rank_name(rank), site.file_name(),
+          site.line(), rank_name(held.rank), held.site.file_name(), held.site.line());
 }
 
-void HeldLocks::overflow(const HeldLock& next) const {
-    panic("more than {} locks held at once, at {}:{}", kCapacity, next.site.file_name(), next.site.line());
+void HeldLocks::overflow(std::source_location site) {
+    panic("more than {} locks held at once, at {}:{}", kCapacity, site.file_name(), site.line());
 }
 
 // A waiter that has waited this long waits for ever: no section is longer than a few milliseconds, and even an emulated

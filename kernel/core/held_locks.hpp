@@ -25,46 +25,46 @@ class HeldLocks {
 public:
     static constexpr usize kCapacity = 16;
 
-    // Panics when `next` may not be taken while what is held is held.
-    void push(const HeldLock& next) {
-        if (count_ != 0 && locks_[count_ - 1].rank >= next.rank) [[unlikely]]
-            order_violation(next);
-        push_unordered(next);
+    // Panics when a lock of that rank may not be taken while what is held is held.
+    void push(const void* lock, Rank rank, const std::source_location& site) {
+        if (newest().rank >= rank) [[unlikely]]
+            order_violation(rank, site);
+        push_unordered(lock, rank, site);
     }
     // Without the check: after a successful try_lock, and for the second of a pair ordered by address.
-    void push_unordered(const HeldLock& next) {
-        if (count_ == kCapacity) [[unlikely]]
-            overflow(next);
-        const usize slot = count_;
-        count_ = slot + 1;
+    void push_unordered(const void* lock, Rank rank, const std::source_location& site) {
+        if (newest_ == kCapacity * sizeof(HeldLock)) [[unlikely]]
+            overflow(site);
+        newest_ += sizeof(HeldLock);
         std::atomic_signal_fence(std::memory_order_seq_cst);  // the slot first belongs to us, then is filled
-        locks_[slot].lock = next.lock;
-        locks_[slot].rank = next.rank;
-        locks_[slot].site = next.site;
+        newest() = {lock, rank, site};
     }
     void pop(const void* lock) {
-        if (count_ == 0 || locks_[count_ - 1].lock != lock) [[unlikely]]
+        if (newest().lock != lock) [[unlikely]]
             return pop_inner(lock);
-        locks_[count_ - 1].rank = Rank{};
+        newest().rank = Rank::None;
         std::atomic_signal_fence(std::memory_order_seq_cst);
-        --count_;
+        newest_ -= sizeof(HeldLock);
     }
-    usize count() const { return count_; }
+    usize count() const { return newest_ / sizeof(HeldLock); }
     void describe(TextSink& sink) const;
     // The newest lock is being waited for, or was got at last. The mark is the lowest bit of its address, so that the way without
     // a wait stores nothing more.
     void set_awaited(const void* lock, bool awaited) {
-        locks_[count_ - 1].lock = static_cast<const char*>(lock) + (awaited ? 1 : 0);
+        newest().lock = static_cast<const char*>(lock) + (awaited ? 1 : 0);
     }
     const HeldLock* find_owned(const void* lock) const;  // nullptr: not held here
 
 private:
-    [[noreturn]] void order_violation(const HeldLock& next) const;
-    [[noreturn]] void overflow(const HeldLock& next) const;
+    [[noreturn]] void order_violation(Rank rank, std::source_location site) const;
+    [[noreturn]] static void overflow(std::source_location site);
     void pop_inner(const void* lock);  // released out of order, which is allowed; panics if it is not held
+    HeldLock& newest() { return *reinterpret_cast<HeldLock*>(reinterpret_cast<char*>(locks_) + newest_); }
 
-    usize count_ = 0;
-    HeldLock locks_[kCapacity];
+    // In bytes, so that finding the newest entry, which each lock and unlock does, is one addition. Entry 0 is none: its rank is
+    // below all others, and no lock is at its address.
+    usize newest_ = 0;
+    HeldLock locks_[kCapacity + 1];
 };
 
 // This CPU's list. The callers have preemption off; checking would double the cost of a lock.

@@ -9,6 +9,7 @@
 namespace hd::core {
 
 enum class Rank : u8 {
+    None,  // of no lock
     // Sleeping locks. Taken in task context only, before any spinlock.
     ProcessTimers,     // a process's timers: what is set
     EpollGraph,        // which epoll watches which, and the ends of watched files

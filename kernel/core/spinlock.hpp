@@ -30,19 +30,19 @@ public:
 protected:
     // Preemption is off. acquire pairs with the release in release(): the section sees what the last owner wrote.
     void acquire(const Site& site) {
-        held_spinlocks().push({this, rank_, site});
+        held_spinlocks().push(this, rank_, site);
         if (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]]
             wait(site);
     }
     // The second of two locks of one rank, in an order that the caller has decided.
     void acquire_nested(const Site& site) {
-        held_spinlocks().push_unordered({this, rank_, site});
+        held_spinlocks().push_unordered(this, rank_, site);
         if (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]]
             wait(site);
     }
     bool try_acquire(const Site& site) {
         if (locked_.exchange(true, std::memory_order_acquire)) return false;
-        held_spinlocks().push_unordered({this, rank_, site});  // trying cannot deadlock, so any order is right
+        held_spinlocks().push_unordered(this, rank_, site);  // trying cannot deadlock, so any order is right
         return true;
     }
     void release() {

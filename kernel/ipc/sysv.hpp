@@ -4,13 +4,15 @@
 //
 //     id = sequence number * 32768 + index in the table: an id of a removed object does not come back soon
 //
-// Locking: a table's lock (rank SysvTable), then an object's (rank SysvObject). Whoever holds a reference may find that the object
-// was removed meanwhile (`removed`): EIDRM. Context: task.
+// Locking: changes of a table under its lock (rank SysvTable), then an object's (rank SysvObject). Looking up by id takes no lock
+// (kernel/sync/epoch.hpp). Whoever has an object may find that it was removed meanwhile (`removed`): EIDRM. Context: task.
 #pragma once
 #include "kernel/abi/sysv.hpp"
 #include "kernel/core/spinlock.hpp"
 #include "kernel/lib/ref.hpp"
 #include "kernel/lib/result.hpp"
+#include "kernel/sync/epoch.hpp"
+#include "kernel/task/process.hpp"
 
 namespace hd::ipc {
 
@@ -27,10 +29,18 @@ public:
     bool removed GUARDED_BY(lock) = false;
 
     // `wanted`: read and write bits, at any of the three places. EACCES.
-    Result<> check_access_locked(u32 wanted) const REQUIRES(lock);
+    Result<> check_access_locked(u32 wanted) const REQUIRES(lock) {
+        return allows_locked(wanted) ? Result<>() : fail(Errno::kEACCES);
+    }
+    bool allows_locked(u32 wanted) const REQUIRES(lock) {
+        return task::current_process().credentials.is_root() || has_rights_locked(wanted);
+    }
     // IPC_SET and IPC_RMID are for the owner, the creator, and root. EPERM.
     Result<> check_owner_locked() const REQUIRES(lock);
     void set_owner_locked(const abi::IpcPerm& wanted) REQUIRES(lock);  // uid, gid and mode of it
+
+private:
+    bool has_rights_locked(u32 wanted) const REQUIRES(lock);
 };
 
 i64 seconds_now();
@@ -58,32 +68,63 @@ public:
         // Somebody made one with the same key meanwhile: this is where the second one finds it.
         return !id && id.error() == Errno::kEEXIST ? get(key, flags, make, accept) : id;
     }
+    // The object, until the caller's EpochGuard ends, or null.
+    SysvObject* look_up(i32 id) const NO_THREAD_SAFETY_ANALYSIS {
+        const Slots* const slots = slots_.load(std::memory_order_acquire);  // pairs with grow_locked(): the slots are filled
+        const u32 index = static_cast<u32>(id) % kIndexes;
+        if (id < 0 || slots == nullptr || index >= slots->capacity) return nullptr;
+        // acquire pairs with add(): the object is whole. Its id tells it from those that had the slot before.
+        SysvObject* const object = slots->objects()[index].load(std::memory_order_acquire);
+        return object != nullptr && object->id == id ? object : nullptr;
+    }
     Result<RefPtr<SysvObject>> find(i32 id);              // EINVAL
     Result<RefPtr<SysvObject>> find_by_index(i32 index);  // for *_STAT; EINVAL
-    // Takes it out. The caller has set `removed`, and was the first to do so.
+    // Takes it out. The caller has set `removed`, and was the first to do so. Waits for readers; no spinlock held.
     void remove(SysvObject& object);
     u32 count();
     i32 highest_index();  // 0 if the table is empty, as *_INFO has it
     template <class Visit> void for_each(Visit visit) {
         core::LockGuard guard(lock_);
-        for (u32 i = 0; i < capacity_; ++i)
-            if (slots_[i] != nullptr) visit(*slots_[i]);
+        for (u32 i = 0; i < capacity_locked(); ++i)
+            if (SysvObject* const object = at_locked(i)) visit(*object);
     }
 
 private:
-    static constexpr i32 kIndexes = 32768;
+    static constexpr u32 kIndexes = 32768;
 
+    // In one piece of memory with the slots themselves, each of which is null or has a reference.
+    struct Slots {
+        const u32 capacity;
+        std::atomic<SysvObject*>* objects() { return reinterpret_cast<std::atomic<SysvObject*>*>(this + 1); }
+        const std::atomic<SysvObject*>* objects() const {
+            return reinterpret_cast<const std::atomic<SysvObject*>*>(this + 1);
+        }
+    };
+    static_assert(sizeof(Slots) <= alignof(std::atomic<SysvObject*>));
+
+    // relaxed: the lock orders its holders.
+    u32 capacity_locked() const REQUIRES(lock_) {
+        const Slots* const slots = slots_.load(std::memory_order_relaxed);
+        return slots != nullptr ? slots->capacity : 0;
+    }
+    SysvObject* at_locked(u32 index) const REQUIRES(lock_) {
+        return index < capacity_locked()
+                   ? slots_.load(std::memory_order_relaxed)->objects()[index].load(std::memory_order_relaxed)
+                   : nullptr;
+    }
     RefPtr<SysvObject> find_by_key(i32 key);
     SysvObject* find_by_key_locked(i32 key) REQUIRES(lock_);
-    Result<> grow_locked() REQUIRES(lock_);
+    Result<Slots*> grow_locked() REQUIRES(lock_);  // the old ones, which go when their readers have gone; null: there were none
     Result<i32> add(const RefPtr<SysvObject>& object);  // EEXIST: the key is in use
 
     core::Spinlock lock_{core::Rank::SysvTable};
     const u32 limit_;
-    SysvObject** slots_ GUARDED_BY(lock_) = nullptr;  // each with a reference
-    u32 capacity_ GUARDED_BY(lock_) = 0, used_ GUARDED_BY(lock_) = 0;
+    std::atomic<Slots*> slots_{nullptr};  // changed under lock_
+    u32 used_ GUARDED_BY(lock_) = 0;
     u16 sequence_ GUARDED_BY(lock_) = 0;
 };
+
+i64 wall_seconds(Nanoseconds monotonic);  // since 1970
 
 template <class T> Result<RefPtr<T>> find_sysv(SysvTable& table, i32 id) {
     return RefPtr<T>(kAdoptRef, static_cast<T*>(TRY(table.find(id)).release()));

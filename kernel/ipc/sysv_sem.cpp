@@ -13,7 +13,9 @@ namespace hd::ipc {
 namespace {
 
 using abi::SemBuf;
-using Operations = std::span<const SemBuf>;
+// One operation, the usual number, is code of its own, without loops.
+template <usize Extent> using OperationsOf = std::span<const SemBuf, Extent>;
+using Operations = OperationsOf<std::dynamic_extent>;
 
 constinit SysvTable g_sets{abi::kSEMMNI};
 
@@ -44,8 +46,10 @@ struct Waiter : boost::intrusive::list_base_hook<> {
     const i32 pid = my_pid();
     sched::Entity& thread = sched::current();
     u16 blocked_on = 0;  // the operation that cannot be done yet
-    Errno result = Errno::kEINTR;
-    std::atomic<bool> done{false};
+    Errno result = kNoError;
+    // Done: served, and about to be woken. Let go: the waker is done with it.
+    enum class Phase : u8 { Waits, Done, LetGo };
+    std::atomic<Phase> phase{Phase::Waits};
 };
 
 struct SemaphoreSet final : SysvObject {
@@ -54,7 +58,7 @@ struct SemaphoreSet final : SysvObject {
 
     const u32 count;
     std::unique_ptr<Semaphore[]> semaphores;  // guarded by lock, like all below
-    i64 operated_at = 0;
+    u64 operated_at = 0;  // in cycles, which cost the least to read; 0: never
     boost::intrusive::list<Waiter, boost::intrusive::constant_time_size<false>> waiters;
     task::ListOf<Undo, OfSet> undos;
 };
@@ -63,39 +67,45 @@ struct SemaphoreSet final : SysvObject {
 
 enum class Attempt : u8 { Done, Blocked, Refused };
 
-// All of the operations or none. Blocked: `at` is the one that must wait. Refused: ERANGE.
-Attempt try_locked(SemaphoreSet& set, Operations operations, const Undo* undo, usize& at) REQUIRES(set.lock) {
-    Attempt outcome = Attempt::Done;
-    for (at = 0; at < operations.size(); ++at) {
-        const SemBuf& operation = operations[at];
-        i32& value = set.semaphores[operation.number].value;
-        const i32 after = value + operation.operation;
-        if (operation.operation == 0 ? value != 0 : after < 0)
-            outcome = Attempt::Blocked;
-        else if (after > abi::kSEMVMX)
-            outcome = Attempt::Refused;
-        else if ((operation.flags & abi::kSEM_UNDO) != 0) {
-            const i32 adjust = undo->adjust[operation.number] - operation.operation;
-            if (adjust < -abi::kSEMVMX - 1 || adjust > abi::kSEMVMX) outcome = Attempt::Refused;
-        }
-        if (outcome != Attempt::Done) break;
-        value = after;
-        if ((operation.flags & abi::kSEM_UNDO) != 0)
-            undo->adjust[operation.number] = static_cast<i16>(undo->adjust[operation.number] - operation.operation);
+inline Attempt apply_locked(SemaphoreSet& set, const SemBuf& operation, const Undo* undo) REQUIRES(set.lock) {
+    i32& value = set.semaphores[operation.number].value;
+    const i32 after = value + operation.operation;
+    if (operation.operation == 0 ? value != 0 : after < 0) return Attempt::Blocked;
+    if (after > abi::kSEMVMX) return Attempt::Refused;
+    if ((operation.flags & abi::kSEM_UNDO) != 0) {
+        const i32 adjust = undo->adjust[operation.number] - operation.operation;
+        if (adjust < -abi::kSEMVMX - 1 || adjust > abi::kSEMVMX) return Attempt::Refused;
+        undo->adjust[operation.number] = static_cast<i16>(adjust);
     }
-    if (outcome == Attempt::Done) return outcome;
-    for (usize i = at; i-- != 0;) {
-        const SemBuf& operation = operations[i];
+    value = after;
+    return Attempt::Done;
+}
+
+void take_back_locked(SemaphoreSet& set, Operations done, const Undo* undo) REQUIRES(set.lock) {
+    for (const SemBuf& operation : done) {
         set.semaphores[operation.number].value -= operation.operation;
         if ((operation.flags & abi::kSEM_UNDO) != 0)
             undo->adjust[operation.number] = static_cast<i16>(undo->adjust[operation.number] + operation.operation);
     }
+}
+
+// All of the operations or none. Blocked: `at` is the one that must wait. Refused: ERANGE.
+template <usize Extent>
+Attempt try_locked(SemaphoreSet& set, OperationsOf<Extent> operations, const Undo* undo, usize& at) REQUIRES(set.lock) {
+    Attempt outcome = Attempt::Done;
+    for (at = 0; at < operations.size(); ++at) {
+        outcome = apply_locked(set, operations[at], undo);
+        if (outcome == Attempt::Done) continue;
+        if (at != 0) take_back_locked(set, operations.first(at), undo);
+        break;
+    }
     return outcome;
 }
 
-void note_done_locked(SemaphoreSet& set, Operations operations, i32 pid) REQUIRES(set.lock) {
+template <usize Extent>
+void note_done_locked(SemaphoreSet& set, OperationsOf<Extent> operations, i32 pid) REQUIRES(set.lock) {
     for (const SemBuf& operation : operations) set.semaphores[operation.number].last_pid = pid;
-    set.operated_at = seconds_now();
+    set.operated_at = arch::cycles();
 }
 
 bool alters(Operations operations) {
@@ -105,23 +115,40 @@ bool alters(Operations operations) {
 void release_locked(SemaphoreSet& set, Waiter& waiter, Errno result, sched::WakeHint hint) REQUIRES(set.lock) {
     set.waiters.erase(set.waiters.iterator_to(waiter));
     waiter.result = result;
-    waiter.done.store(true);  // seq_cst: the event, before the wake-up (kernel/sync/wait_queue.hpp)
+    waiter.phase.store(Waiter::Phase::Done);  // seq_cst: the event, before the wake-up (kernel/sync/wait_queue.hpp)
     sched::wake(waiter.thread, hint);
+    // release pairs with the waiter's acquire: it leaves with its record, after all that was done here.
+    waiter.phase.store(Waiter::Phase::LetGo, std::memory_order_release);
 }
 
-constexpr Errno kNoError{0};
+
+// A call's operations, and what they are together.
+template <usize Extent> struct Request {
+    Request(OperationsOf<Extent> list, Nanoseconds until) : operations(list), deadline(until) {
+        for (const SemBuf& operation : list) {
+            flags |= static_cast<u16>(operation.flags);
+            changes |= static_cast<u16>(operation.operation);
+            highest = std::max(highest, operation.number);
+        }
+    }
+    const OperationsOf<Extent> operations;
+    const Nanoseconds deadline;
+    u16 flags = 0;
+    u16 changes = 0;  // not 0: one of them changes a value
+    u16 highest = 0;  // the semaphore with the highest number
+};
 
 // After a change: whoever can go on does, in the order of arrival, until nobody can.
 void serve_waiters_locked(SemaphoreSet& set, sched::WakeHint hint) REQUIRES(set.lock) {
     for (auto it = set.waiters.begin(); it != set.waiters.end();) {
         Waiter& waiter = *it++;
         usize at;
-        const Attempt outcome = try_locked(set, waiter.operations, waiter.undo, at);
+        const Attempt outcome = try_locked<std::dynamic_extent>(set, waiter.operations, waiter.undo, at);
         if (outcome == Attempt::Blocked) {
             waiter.blocked_on = static_cast<u16>(at);
             continue;
         }
-        if (outcome == Attempt::Done) note_done_locked(set, waiter.operations, waiter.pid);
+        if (outcome == Attempt::Done) note_done_locked<std::dynamic_extent>(set, waiter.operations, waiter.pid);
         const bool changed = outcome == Attempt::Done && alters(waiter.operations);
         release_locked(set, waiter, outcome == Attempt::Done ? kNoError : Errno::kERANGE, hint);
         if (changed) it = set.waiters.begin();
@@ -190,7 +217,7 @@ void apply_undos(task::Process& process) {
             set.semaphores[i].value = std::clamp(set.semaphores[i].value + undo->adjust[i], 0, abi::kSEMVMX);
             set.semaphores[i].last_pid = process.pid();
         }
-        set.operated_at = seconds_now();
+        set.operated_at = arch::cycles();
         serve_waiters_locked(set, sched::WakeHint::None);
     }
 }
@@ -217,41 +244,82 @@ Result<i32> sem_get(i32 key, i32 count, u32 flags) {
     return g_sets.get(key, flags, make, accept);
 }
 
-Result<> sem_operate(i32 id, Operations operations, Nanoseconds deadline) {
-    if (operations.empty()) return fail(Errno::kEINVAL);
-    if (operations.size() > abi::kSEMOPM) return fail(Errno::kE2BIG);
-    const RefPtr<SemaphoreSet> set = TRY(find(id));
-    bool undoes = false;
-    for (const SemBuf& operation : operations) {
-        if (operation.number >= set->count) return fail(Errno::kEFBIG);
-        undoes = undoes || (operation.flags & abi::kSEM_UNDO) != 0;
-    }
-    Waiter self(operations, undoes ? TRY(undo_for(*set)) : nullptr);
-    {
-        core::LockGuard guard(set->lock);
-        if (set->removed) return fail(Errno::kEIDRM);
-        const bool changes = alters(operations);
-        TRY(set->check_access_locked(changes ? 0222 : 0444));
-        usize at;
-        const Attempt outcome = try_locked(*set, operations, self.undo, at);
-        if (outcome == Attempt::Refused) return fail(Errno::kERANGE);
-        if (outcome == Attempt::Done) {
-            note_done_locked(*set, operations, self.pid);
-            if (changes && !set->waiters.empty()) serve_waiters_locked(*set, sched::WakeHint::Sync);
-            return {};
-        }
-        if ((static_cast<u32>(operations[at].flags) & abi::kIPC_NOWAIT) != 0) return fail(Errno::kEAGAIN);
-        self.blocked_on = static_cast<u16>(at);
-        set->waiters.push_back(self);
-    }
-    const auto done = [](const void* waiter) { return static_cast<const Waiter*>(waiter)->done.load(); };
+namespace {
+
+// In the queue until it was served, or cannot be. Apart from the rest, whose frame it would burden.
+[[gnu::noinline]] Errno wait_locked(SemaphoreSet& set, Operations operations, Undo* undo, usize blocked_on,
+                                       Nanoseconds deadline) RELEASE(set.lock) {
+    const RefPtr<SemaphoreSet> kept(&set);
+    Waiter self(operations, undo);
+    self.blocked_on = static_cast<u16>(blocked_on);
+    set.waiters.push_back(self);
+    set.lock.unlock();
+    const auto done = [](const void* waiter) {
+        return static_cast<const Waiter*>(waiter)->phase.load() != Waiter::Phase::Waits;
+    };
     const auto ended = sync::sleep_on(done, &self, sched::SleepKind::Interruptible, "semop", deadline);
-    core::LockGuard guard(set->lock);  // even if it is done: the waker may still be at it
-    if (!self.done.load(std::memory_order_relaxed)) {
-        set->waiters.erase(set->waiters.iterator_to(self));
-        return fail(ended == sync::WaitResult::TimedOut ? Errno::kEAGAIN : Errno::kEINTR);
+    if (ended != sync::WaitResult::Ready) {
+        core::LockGuard guard(set.lock);
+        if (self.phase.load(std::memory_order_relaxed) == Waiter::Phase::Waits) {
+            set.waiters.erase(set.waiters.iterator_to(self));
+            return ended == sync::WaitResult::TimedOut ? Errno::kEAGAIN : Errno::kEINTR;
+        }
     }
-    return self.result == kNoError ? Result<>() : fail(self.result);
+    // The waker has preemption off, so it is on another CPU and will not be long.
+    while (self.phase.load(std::memory_order_acquire) != Waiter::Phase::LetGo) arch::cpu_relax();
+    return self.result;
+}
+
+template <usize Extent>
+[[gnu::always_inline]] inline Errno operate_locked(SemaphoreSet& set, const Request<Extent>& request, Undo* undo)
+    RELEASE(set.lock) {
+    Errno error = kNoError;
+    usize at;
+    if (request.highest >= set.count) {
+        error = Errno::kEFBIG;
+    } else if (set.removed) {
+        error = Errno::kEIDRM;
+    } else if (!set.allows_locked(request.changes != 0 ? 0222 : 0444)) {
+        error = Errno::kEACCES;
+    } else if (const Attempt outcome = try_locked<Extent>(set, request.operations, undo, at); outcome == Attempt::Done) {
+        note_done_locked<Extent>(set, request.operations, my_pid());
+        if (!set.waiters.empty() && request.changes != 0) serve_waiters_locked(set, sched::WakeHint::Sync);
+    } else if (outcome == Attempt::Refused) {
+        error = Errno::kERANGE;
+    } else if ((static_cast<u32>(request.operations[at].flags) & abi::kIPC_NOWAIT) != 0) {
+        error = Errno::kEAGAIN;
+    } else {
+        return wait_locked(set, request.operations, undo, at, request.deadline);
+    }
+    set.lock.unlock();
+    return error;
+}
+
+template <usize Extent> [[gnu::noinline]] Errno operate_with_undo(i32 id, const Request<Extent>& request) {
+    const auto set = find(id);
+    if (!set) return set.error();
+    if (request.highest >= (*set)->count) return Errno::kEFBIG;  // and no record is made
+    const auto undo = undo_for(**set);
+    if (!undo) return undo.error();
+    (*set)->lock.lock();
+    return operate_locked(**set, request, *undo);
+}
+
+template <usize Extent> Errno operate(i32 id, OperationsOf<Extent> operations, Nanoseconds deadline) {
+    const Request<Extent> request(operations, deadline);
+    if ((request.flags & abi::kSEM_UNDO) != 0) return operate_with_undo(id, request);
+    core::preempt_disable();  // an epoch section; from its end on the lock keeps the set, which is removed with it held
+    auto* const set = static_cast<SemaphoreSet*>(g_sets.look_up(id));
+    if (set != nullptr) set->lock.lock();
+    core::preempt_enable();
+    return set != nullptr ? operate_locked(*set, request, nullptr) : Errno::kEINVAL;
+}
+
+}  // namespace
+
+Errno sem_operate(i32 id, Operations operations, Nanoseconds deadline) {
+    return operations.size() == 1 ? operate<1>(id, operations.first<1>(), deadline)
+                                  : operate<std::dynamic_extent>(id, operations, deadline);
 }
 
 bool find_semaphore_wait(i32 id, const sched::Entity& thread, SemaphoreWait& wait, std::span<i32> holders) {
@@ -371,7 +439,7 @@ Result<i32> tell_state(const RefPtr<SemaphoreSet>& set, bool checked, i32 result
         if (set->removed) return fail(Errno::kEIDRM);
         if (checked) TRY(set->check_access_locked(0444));
         state.perm = set->permissions;
-        state.otime = set->operated_at;
+        state.otime = set->operated_at != 0 ? wall_seconds(arch::clock_at(set->operated_at)) : 0;
         state.ctime = set->changed_at;
         state.nsems = set->count;
     }

@@ -10,7 +10,7 @@
 // the set is removed.
 //
 // Locking: a set's `lock` (rank SysvObject), after a process's undo_lock (rank SysvUndo). Waiting: the queue is a list of records on
-// the waiters' stacks, guarded by the set's lock, which each waiter takes once more before it leaves.
+// the waiters' stacks, guarded by the set's lock. Who is served waits until the waker has let go of the record.
 #pragma once
 #include <boost/intrusive/list.hpp>
 #include <memory>
@@ -23,8 +23,9 @@
 namespace hd::ipc {
 
 Result<i32> sem_get(i32 key, i32 count, u32 flags);
-// E2BIG, EFBIG, EACCES, EAGAIN (IPC_NOWAIT, or the deadline), EIDRM, EINTR, EINVAL, ENOMEM, ERANGE.
-Result<> sem_operate(i32 id, std::span<const abi::SemBuf> operations, Nanoseconds deadline);
+// kNoError, EFBIG, EACCES, EAGAIN (IPC_NOWAIT, or the deadline), EIDRM, EINTR, EINVAL, ENOMEM, ERANGE. At least one operation. (A
+// plain number, as packing a Result and taking it apart is a tenth of the call.)
+Errno sem_operate(i32 id, std::span<const abi::SemBuf> operations, Nanoseconds deadline);
 Result<i32> sem_control(i32 id, i32 number, i32 command, u64 argument);
 
 // What a thread waits for in semop(2): which semaphore of the set, and up to `holders.size()` processes that hold units of it which

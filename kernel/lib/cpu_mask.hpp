@@ -20,6 +20,7 @@ public:
     constexpr CpuId first() const { return CpuId{static_cast<u32>(std::countr_zero(bits_))}; }  // of a set not empty
     constexpr CpuMask with(CpuId cpu) const { return CpuMask{bits_ | of(cpu).bits_}; }
     constexpr CpuMask without(CpuId cpu) const { return CpuMask{bits_ & ~of(cpu).bits_}; }
+    constexpr CpuMask without(CpuMask others) const { return CpuMask{bits_ & ~others.bits_}; }
     constexpr CpuMask operator&(CpuMask other) const { return CpuMask{bits_ & other.bits_}; }
     constexpr CpuMask operator|(CpuMask other) const { return CpuMask{bits_ | other.bits_}; }
     constexpr u64 bits() const { return bits_; }

@@ -10,6 +10,9 @@ namespace hd {
 
 template <class T = void> using Result = std::expected<T, Errno>;
 
+// For the few hot functions that return a bare Errno: it went well.
+inline constexpr Errno kNoError{};
+
 // `return fail(Errno::kENOENT);`
 inline std::unexpected<Errno> fail(Errno error) { return std::unexpected<Errno>(error); }
 

@@ -50,14 +50,14 @@ bool Mutex::spin(u64 me) {
 Mutex::State Mutex::lock(core::Site site) {
     core::assert_may_sleep();
     sched::Entity& self = sched::current();
-    self.held_sleeping_locks.push({this, rank_, site});
+    self.held_sleeping_locks.push(this, rank_, site);
     take(word_of(&self));
     return {};
 }
 
 void Mutex::lock_second(core::Site site) {
     sched::Entity& self = sched::current();
-    self.held_sleeping_locks.push_unordered({this, rank_, site});
+    self.held_sleeping_locks.push_unordered(this, rank_, site);
     take(word_of(&self));
 }
 
@@ -71,7 +71,7 @@ void Mutex::take(u64 me) {
 bool Mutex::try_lock(core::Site site) {
     sched::Entity& self = sched::current();
     if (!try_take(word_of(&self))) return false;
-    self.held_sleeping_locks.push_unordered({this, rank_, site});  // trying cannot deadlock, so any order is right
+    self.held_sleeping_locks.push_unordered(this, rank_, site);  // trying cannot deadlock, so any order is right
     owner_cpu_.store(arch::local_load<&arch::CpuLocal::id>().raw, std::memory_order_relaxed);
     return true;
 }

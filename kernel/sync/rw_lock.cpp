@@ -14,7 +14,7 @@ public:
 
 void RwLock::read_lock(core::Site site) {
     core::assert_may_sleep();
-    sched::current().held_sleeping_locks.push({this, rank_, site});
+    sched::current().held_sleeping_locks.push(this, rank_, site);
     u64 seen = state_.load(std::memory_order_relaxed);
     while ((seen & (kWriter | kWaiters)) == 0)
         // acquire pairs with the release in write_unlock().
@@ -25,7 +25,7 @@ void RwLock::read_lock(core::Site site) {
 
 void RwLock::write_lock(core::Site site) {
     core::assert_may_sleep();
-    sched::current().held_sleeping_locks.push({this, rank_, site});
+    sched::current().held_sleeping_locks.push(this, rank_, site);
     u64 free = 0;
     // acquire pairs with the releases in write_unlock() and read_unlock(): also what readers have *read* was before.
     if (!state_.compare_exchange_strong(free, kWriter, std::memory_order_acquire, std::memory_order_relaxed))

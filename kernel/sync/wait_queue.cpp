@@ -136,31 +136,46 @@ private:
 
 }  // namespace
 
+namespace {
+
+inline WaitResult sleep_until_end(bool (*taken)(const void* waiter), const void* waiter, sched::SleepKind kind,
+                                  const char* channel, const Timeout* timeout) {
+    for (;;) {
+        sched::prepare_to_sleep(kind, channel);
+        std::optional<WaitResult> end;
+        if (taken(waiter))
+            end = WaitResult::Ready;
+        else if (kind == sched::SleepKind::Interruptible && g_interrupt_pending(sched::current()))
+            end = WaitResult::Interrupted;
+        else if (timeout != nullptr && timeout->passed())
+            end = WaitResult::TimedOut;
+        if (end) {
+            sched::finish_sleep();
+            return *end;
+        }
+        sched::schedule();
+    }
+}
+
+[[gnu::noinline]] WaitResult sleep_with_limit(bool (*taken)(const void* waiter), const void* waiter, sched::SleepKind kind,
+                                              const char* channel, Nanoseconds deadline) {
+    Timeout timeout(sched::current());
+    timeout.arm(deadline);
+    const WaitResult result = sleep_until_end(taken, waiter, kind, channel, &timeout);
+    timeout.cancel();
+    return result;
+}
+
+}  // namespace
+
 WaitResult sleep_on(bool (*taken)(const void* waiter), const void* waiter, sched::SleepKind kind, const char* channel,
                     Nanoseconds deadline) {
     core::assert_may_sleep();
     // relaxed: the watch says why a sleep that does not see the flag is seen itself.
     if (g_watching_sleeps.load(std::memory_order_relaxed) && kind == sched::SleepKind::Interruptible) [[unlikely]]
         g_on_watched_sleep();
-    std::optional<Timeout> timeout;
-    if (deadline != Nanoseconds::max()) timeout.emplace(sched::current()).arm(deadline);
-    const auto end = [&] -> std::optional<WaitResult> {
-        if (taken(waiter)) return WaitResult::Ready;
-        if (kind == sched::SleepKind::Interruptible && g_interrupt_pending(sched::current()))
-            return WaitResult::Interrupted;
-        if (timeout && timeout->passed()) return WaitResult::TimedOut;
-        return std::nullopt;
-    };
-    std::optional<WaitResult> result;
-    for (;;) {
-        sched::prepare_to_sleep(kind, channel);
-        result = end();
-        if (result) break;
-        sched::schedule();
-    }
-    sched::finish_sleep();
-    if (timeout) timeout->cancel();
-    return *result;
+    if (deadline != Nanoseconds::max()) return sleep_with_limit(taken, waiter, kind, channel, deadline);
+    return sleep_until_end(taken, waiter, kind, channel, nullptr);
 }
 
 }  // namespace hd::sync

@@ -9,17 +9,20 @@ namespace hd::syscall {
 
 Answer sys_semget(Int key, Int count, Flags flags) { return ipc::sem_get(key, count, flags); }
 
+[[gnu::noinline]] static Answer operate_many(Int id, In<abi::SemBuf> operations, Size count, Nanoseconds deadline) {
+    const auto list = TRY(mm::make_array<abi::SemBuf>(count));
+    TRY(mm::copy_from_user(list.get(), operations.address(), count * sizeof(abi::SemBuf)));
+    return ipc::sem_operate(id, {list.get(), count}, deadline);
+}
+
 Answer sys_semtimedop(Int id, In<abi::SemBuf> operations, Size count, In<abi::Timespec> timeout) {
     if (count < 1 || id < 0) return fail(Errno::kEINVAL);
     if (count > abi::kSEMOPM) return fail(Errno::kE2BIG);
-    constexpr usize kFew = 8;
-    abi::SemBuf few[kFew];
-    std::unique_ptr<abi::SemBuf[]> many;
-    if (count > kFew) many = TRY(mm::make_array<abi::SemBuf>(count));
-    abi::SemBuf* const list = many ? many.get() : few;
-    TRY(mm::copy_from_user(list, operations.address(), count * sizeof(abi::SemBuf)));
     const Nanoseconds deadline = timeout ? deadline_after(TRY(duration_from(timeout))) : Nanoseconds::max();
-    return ipc::sem_operate(id, {list, count}, deadline);
+    if (count != 1) return operate_many(id, operations, count, deadline);
+    abi::SemBuf one;  // as a rule
+    TRY(mm::copy_from_user(&one, operations.address(), sizeof one));
+    return ipc::sem_operate(id, {&one, 1}, deadline);
 }
 
 Answer sys_semctl(Int id, Int number, Int command, Size argument) {

@@ -58,7 +58,8 @@ struct Buffer {  // bytes; the next argument is their number
 class Answer {
 public:
     Answer(std::integral auto number) : raw_(static_cast<u64>(number)) {}
-    Answer(std::unexpected<Errno> error) : raw_(static_cast<u64>(-static_cast<i64>(error.error()))) {}
+    Answer(std::unexpected<Errno> error) : Answer(error.error()) {}
+    Answer(Errno error) : raw_(static_cast<u64>(-static_cast<i64>(error))) {}  // kNoError: 0
     Answer(const Result<>& result) : Answer(result ? Answer(0) : Answer(fail(result.error()))) {}
     template <std::integral T> Answer(const Result<T>& result)
         : Answer(result ? Answer(*result) : Answer(fail(result.error()))) {}

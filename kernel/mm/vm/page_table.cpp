@@ -83,7 +83,7 @@ void LeafTable::store(u32 index, Entry entry) const {
 
 TableLock::TableLock(LeafTable table) : frame_(table.frame()) {
     core::preempt_disable();
-    core::held_spinlocks().push({&frame_, core::Rank::PageTable});
+    core::held_spinlocks().push(&frame_, core::Rank::PageTable, {});
     // acquire pairs with the release in the destructor.
     while (frame_.table_lock.exchange(true, std::memory_order_acquire))
         while (frame_.table_lock.load(std::memory_order_relaxed)) arch::cpu_relax();

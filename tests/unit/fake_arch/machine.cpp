@@ -177,6 +177,7 @@ void hardware_random(void* buffer, usize size) {
 
 usize backtrace(u64, u64*, usize) { return 0; }
 
+Nanoseconds clock_at(u64 cycles) { return Nanoseconds{static_cast<i64>(cycles)}; }
 Nanoseconds clock_now() { return Nanoseconds{fake::g_clock.load()}; }
 i64 boot_wall_clock() { return 1'700'000'000; }
 u64 cycles_khz() { return 1'000'000; }

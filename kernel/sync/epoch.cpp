@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// See epoch.hpp.
+#include "kernel/sync/epoch.hpp"
+
+#include "kernel/core/call_function.hpp"
+#include "kernel/core/percpu.hpp"
+#include "kernel/sync/wait_queue.hpp"
+
+namespace hd::sync {
+
+namespace {
+
+// In the interrupt: was this CPU in a section? Its count is that of what was interrupted, and the interrupt's own.
+void look(void* outside) {
+    if (core::preempt_count() == core::kInterruptUnit)
+        static_cast<std::atomic<u64>*>(outside)->fetch_or(CpuMask::of(core::this_cpu()).bits(), std::memory_order_acq_rel);
+}
+
+CpuMask other_cpus() {
+    const core::PreemptGuard guard;
+    return core::online_cpus().without(core::this_cpu());
+}
+
+void pause_briefly() {
+    constexpr Nanoseconds kPause{50'000};
+    const auto never = [](const void*) { return false; };
+    (void)sleep_on(never, nullptr, sched::SleepKind::Uninterruptible, "epoch", time::now() + kPause);
+}
+
+}  // namespace
+
+void wait_for_readers() {
+    core::assert_may_sleep();
+    // This CPU runs the caller, who is in no section; so none is open here now.
+    for (CpuMask inside = other_cpus(); !inside.empty();) {
+        std::atomic<u64> outside{0};
+        core::call_on(inside, look, &outside);
+        inside = inside.without(CpuMask(outside.load(std::memory_order_acquire)));
+        if (!inside.empty()) pause_briefly();
+    }
+}
+
+}  // namespace hd::sync
