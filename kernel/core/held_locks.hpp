@@ -35,14 +35,16 @@ public:
     void push_unordered(const void* lock, Rank rank, const std::source_location& site) {
         if (newest_ == kCapacity * sizeof(HeldLock)) [[unlikely]]
             overflow(site);
+        HeldLock& slot = *(&newest() + 1);
         newest_ += sizeof(HeldLock);
         std::atomic_signal_fence(std::memory_order_seq_cst);  // the slot first belongs to us, then is filled
-        newest() = {lock, rank, site};
+        slot = {lock, rank, site};
     }
     void pop(const void* lock) {
-        if (newest().lock != lock) [[unlikely]]
+        HeldLock& slot = newest();
+        if (slot.lock != lock) [[unlikely]]
             return pop_inner(lock);
-        newest().rank = Rank::None;
+        slot.rank = Rank::None;
         std::atomic_signal_fence(std::memory_order_seq_cst);
         newest_ -= sizeof(HeldLock);
     }

@@ -30,8 +30,8 @@ void leave_futexes(task::Thread& self, bool for_good) {
     leave_pi_futexes(self, for_good);
 }
 
-Result<> outcome(sync::WaitResult result) {
-    return fail(result == sync::WaitResult::TimedOut ? Errno::kETIMEDOUT : Errno::kERESTARTSYS);
+Errno outcome(sync::WaitResult result) {
+    return result == sync::WaitResult::TimedOut ? Errno::kETIMEDOUT : Errno::kERESTARTSYS;
 }
 
 // ---- FUTEX_WAKE_OP
@@ -78,14 +78,14 @@ Result<std::optional<u32>> exchange(u64 address, u32 operation) {
 
 }  // namespace
 
-Result<> futex_wait(FutexWord word, u32 expected, u32 bits, Nanoseconds deadline) {
-    if (bits == 0) return fail(Errno::kEINVAL);
+Errno futex_wait(FutexWord word, u32 expected, u32 bits, Nanoseconds deadline) {
+    if (bits == 0) return Errno::kEINVAL;
     FutexWaiter self;
-    self.where = TRY(identify(word));
     self.bits = bits;
-    TRY(enter_if(self, word, expected));
+    if (const Errno error = identify(word, self.where); error != kNoError) return error;
+    if (const Errno error = enter_if(self, word, expected); error != kNoError) return error;
     const auto result = sync::sleep_on(self, sched::SleepKind::Interruptible, "futex", deadline);
-    return self.retract() ? outcome(result) : Result<>();
+    return self.retract() ? outcome(result) : kNoError;
 }
 
 Result<u32> futex_wait_any(std::span<const FutexExpectation> words, Nanoseconds deadline) {
@@ -109,21 +109,23 @@ Result<u32> futex_wait_any(std::span<const FutexExpectation> words, Nanoseconds 
         FutexWaiter& waiter = waiters.list[waiters.count];
         waiter.where = TRY(identify(each.word));
         waiter.bits = abi::kFUTEX_BITSET_MATCH_ANY;
-        if (const auto entered = enter_if(waiter, each.word, each.expected); !entered) {
+        if (const Errno error = enter_if(waiter, each.word, each.expected); error != kNoError) {
             if (const auto woken = waiters.leave()) return *woken;
-            return fail(entered.error());
+            return fail(error);
         }
         ++waiters.count;
     }
     const auto taken = [](const void* all) { return static_cast<const Waiters*>(all)->taken(); };
     const auto result = sync::sleep_on(taken, &waiters, sched::SleepKind::Interruptible, "futex", deadline);
     if (const auto woken = waiters.leave()) return *woken;
-    return fail(outcome(result).error());
+    return fail(outcome(result));
 }
 
 Result<u32> futex_wake(FutexWord word, u32 most, u32 bits) {
     if (bits == 0) return fail(Errno::kEINVAL);
-    return wake_plain(TRY(identify(word)), most, bits);
+    mm::MemoryIdentity where;
+    if (const Errno error = identify(word, where); error != kNoError) return fail(error);
+    return wake_plain(where, most, bits);
 }
 
 Result<u32> futex_requeue(FutexWord from, FutexWord to, u32 wake, u32 move, std::optional<u32> expected) {

@@ -34,8 +34,8 @@ struct FutexWord {
 };
 
 // Sleeps if the word is `expected`, until a wake with a bit of `bits` comes. EAGAIN: the word differs; ETIMEDOUT; EFAULT;
-// EINVAL: not aligned, or no bits; kERESTARTSYS: a signal. `deadline` is of the monotonic clock.
-Result<> futex_wait(FutexWord word, u32 expected, u32 bits, Nanoseconds deadline);
+// EINVAL: not aligned, or no bits; kERESTARTSYS: a signal; kNoError: it came. `deadline` is of the monotonic clock.
+Errno futex_wait(FutexWord word, u32 expected, u32 bits, Nanoseconds deadline);
 // futex_waitv(2): on several words at once; the index of one that was woken.
 struct FutexExpectation {
     FutexWord word;

@@ -24,26 +24,18 @@ sync::WaitQueue& bucket_of(const mm::MemoryIdentity& where) {
     return g_buckets[mixed >> 56].queue;
 }
 
-Result<mm::MemoryIdentity> identify(FutexWord word) {
-    if (word.address % sizeof(u32) != 0) return fail(Errno::kEINVAL);
-    if (!mm::is_user_range(word.address, sizeof(u32))) return fail(Errno::kEFAULT);
-    mm::AddressSpace& space = *task::current_process().space;
-    if (word.scope == FutexScope::Private) return mm::MemoryIdentity{&space, word.address};
-    return space.identify(VirtAddr{word.address});
-}
-
-Result<> enter_if(FutexWaiter& waiter, FutexWord word, u32 expected) {
+Errno enter_if(FutexWaiter& waiter, FutexWord word, u32 expected) {
     sync::WaitQueue& bucket = bucket_of(waiter.where);
     for (;;) {
         {
             core::LockGuard guard(bucket.lock());
             bucket.announce_locked(waiter);
             const std::optional<u32> seen = mm::try_load_user_word(word.address);
-            if (seen && *seen == expected) return {};
+            if (seen && *seen == expected) return kNoError;
             bucket.take_off_locked(waiter);
-            if (seen) return fail(Errno::kEAGAIN);
+            if (seen) return Errno::kEAGAIN;
         }
-        TRY(mm::load_user_word(word.address));
+        if (const auto there = mm::load_user_word(word.address); !there) return there.error();
     }
 }
 

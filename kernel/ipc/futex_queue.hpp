@@ -4,7 +4,9 @@
 #pragma once
 #include "kernel/ipc/futex.hpp"
 #include "kernel/mm/vm/address_space.hpp"
+#include "kernel/mm/vm/user_ptr.hpp"
 #include "kernel/sync/wait_queue.hpp"
+#include "kernel/task/process.hpp"
 
 namespace hd::ipc {
 
@@ -16,12 +18,27 @@ public:
     bool movable = false;  // it waits to be moved to a lock with priority inheritance (pi_futex.cpp), for nothing else
 };
 
-// EINVAL: not aligned; EFAULT: no user memory (Shared: nothing is mapped there, or without rights).
-Result<mm::MemoryIdentity> identify(FutexWord word);
+// EINVAL: not aligned; EFAULT: no user memory (Shared: nothing is mapped there, or without rights). kNoError: `where` is what it is.
+inline Errno identify(FutexWord word, mm::MemoryIdentity& where) {
+    if (word.address % sizeof(u32) != 0) return Errno::kEINVAL;
+    if (!mm::is_user_range(word.address, sizeof(u32))) return Errno::kEFAULT;
+    mm::AddressSpace& space = *task::current_process().space;
+    where = {&space, word.address};
+    if (word.scope == FutexScope::Private) [[likely]]
+        return kNoError;
+    const auto shared = space.identify(VirtAddr{word.address});
+    if (shared) where = *shared;
+    return shared ? kNoError : shared.error();
+}
+inline Result<mm::MemoryIdentity> identify(FutexWord word) {
+    mm::MemoryIdentity where;
+    const Errno error = identify(word, where);
+    return error == kNoError ? Result<mm::MemoryIdentity>(where) : fail(error);
+}
 sync::WaitQueue& bucket_of(const mm::MemoryIdentity& where);
 
-// Enters the bucket of `waiter.where` if the word is as expected. EAGAIN, EFAULT.
-Result<> enter_if(FutexWaiter& waiter, FutexWord word, u32 expected);
+// Enters the bucket of `waiter.where` if the word is as expected. kNoError, EAGAIN, EFAULT.
+Errno enter_if(FutexWaiter& waiter, FutexWord word, u32 expected);
 
 // wake_locked() with the bucket's lock, unless the bucket is seen to be empty.
 Result<u32> wake(const mm::MemoryIdentity& where, u32 most, u32 bits);

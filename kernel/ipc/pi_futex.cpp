@@ -377,7 +377,7 @@ Result<> futex_wait_requeue_pi(FutexWord word, u32 expected, u32 bits, Nanosecon
     MovableWaiter self(task::current_thread(), TRY(identify(target)));
     self.where = TRY(identify(word));
     self.bits = bits;
-    TRY(enter_if(self, word, expected));
+    if (const Errno error = enter_if(self, word, expected); error != kNoError) return fail(error);
     const auto done = [](const void* waiter) {
         const auto& it = *static_cast<const MovableWaiter*>(waiter);
         return it.pi.granted.load() || it.pi.refused.load() || (!it.moved.load() && !it.queued());

@@ -18,12 +18,9 @@ constexpr i64 kPreemptionLag = 1'000'000;  // virtual nanoseconds: so far must a
 
 }  // namespace
 
-u64 weighted(const Entity& thread, Nanoseconds time) {
-    const i8 nice = read_parameter(thread.nice);
+u64 weighted_by_table(const Entity& thread, Nanoseconds time) {
     const bool idle = read_parameter(thread.policy) == Policy::Idle;
-    if (nice == 0 && !idle) [[likely]]
-        return static_cast<u64>(time.raw);
-    return static_cast<u64>(time.raw) * 1024 / (idle ? kIdlePolicyWeight : kWeights[nice + 20]);
+    return static_cast<u64>(time.raw) * 1024 / (idle ? kIdlePolicyWeight : kWeights[read_parameter(thread.nice) + 20]);
 }
 
 void ReadyQueue::enqueue(Entity& thread, Among place) {

@@ -19,7 +19,12 @@ inline constexpr Nanoseconds kSlice = milliseconds(4);  // a fair thread's turn 
 inline constexpr Nanoseconds kTick = milliseconds(10);  // USER_HZ = 100
 
 // Real time to virtual time: a thread of nice 0 ages as the clock, one of nice n about 1.25^n times as fast.
-u64 weighted(const Entity& thread, Nanoseconds time);
+u64 weighted_by_table(const Entity& thread, Nanoseconds time);
+inline u64 weighted(const Entity& thread, Nanoseconds time) {
+    if (read_parameter(thread.nice) == 0 && read_parameter(thread.policy) != Policy::Idle) [[likely]]
+        return static_cast<u64>(time.raw);
+    return weighted_by_table(thread, time);
+}
 
 // Where among its equals a thread comes in.
 enum class Among : u8 { Last, First };

@@ -31,10 +31,8 @@ void WaitQueue::announce(WaitNode& node) {
     announce_locked(node);
 }
 
-bool WaitNode::retract() {
-    for (;;) {
-        // acquire pairs with the last store in wake_locked(): the waker is done with the node and with this thread.
-        if (phase_.load(std::memory_order_acquire) == Phase::Off) return false;
+bool WaitNode::retract_queued() {
+    do {
         WaitQueue& queue = *queue_.load(std::memory_order_relaxed);
         core::LockGuard guard(queue.lock_);
         // relaxed, all of them: under the lock of the queue that the node is on, nobody is halfway through a change of it.
@@ -43,7 +41,8 @@ bool WaitNode::retract() {
         queue.unlink_locked(*this);
         phase_.store(Phase::Off, std::memory_order_relaxed);
         return true;
-    }
+    } while (phase_.load(std::memory_order_acquire) != Phase::Off);
+    return false;
 }
 
 void WaitQueue::take_off_locked(WaitNode& node) {
@@ -66,16 +65,6 @@ WaitQueuePairGuard::WaitQueuePairGuard(WaitQueue& a, WaitQueue& b, core::Site si
 WaitQueuePairGuard::~WaitQueuePairGuard() NO_THREAD_SAFETY_ANALYSIS {
     if (&first_ != &second_) second_.lock().unlock(core::IrqSpinlock::State{});
     first_.lock().unlock(state_);
-}
-
-WaitNode* WaitQueue::first_locked() {
-    detail::ListNode* next = detail::ListTraits::get_next(&head_);
-    return next == nullptr || next == &head_ ? nullptr : static_cast<WaitNode*>(next);
-}
-
-WaitNode* WaitQueue::next_locked(WaitNode& node) {
-    detail::ListNode* next = detail::ListTraits::get_next(&node);
-    return next == &head_ ? nullptr : static_cast<WaitNode*>(next);
 }
 
 void WaitQueue::wake_locked(WaitNode& node, sched::WakeHint hint) {

@@ -80,10 +80,14 @@ public:
     bool exclusive = false;
     // Takes the node off if it is still on a queue; false if a waker has taken it, or it never was on one. Afterwards no waker
     // touches it or its thread. The caller keeps alive whatever queue it may be on.
-    bool retract();
+    bool retract() {
+        // acquire pairs with the last store in wake_locked(): the waker is done with the node and with this thread.
+        return phase_.load(std::memory_order_acquire) != Phase::Off && retract_queued();
+    }
 
 private:
     friend class WaitQueue;
+    bool retract_queued();
     // Taken: off the list, but the waker still needs the node or its thread. Off is the waker's last word.
     enum class Phase : u8 { Off, Queued, Taken };
 
@@ -163,8 +167,14 @@ public:
     void announce(WaitNode& node) EXCLUDES(lock_);
     void announce_locked(WaitNode& node, Place place = Place::Last) REQUIRES(lock_);
     // The first waiter, nullptr if none. It stays queued, hence alive, while the lock is held.
-    WaitNode* first_locked() REQUIRES(lock_);
-    WaitNode* next_locked(WaitNode& node) REQUIRES(lock_);
+    WaitNode* first_locked() REQUIRES(lock_) {
+        detail::ListNode* next = detail::ListTraits::get_next(&head_);
+        return next == nullptr || next == &head_ ? nullptr : static_cast<WaitNode*>(next);
+    }
+    WaitNode* next_locked(WaitNode& node) REQUIRES(lock_) {
+        detail::ListNode* next = detail::ListTraits::get_next(&node);
+        return next == &head_ ? nullptr : static_cast<WaitNode*>(next);
+    }
     void wake_locked(WaitNode& node, sched::WakeHint hint = sched::WakeHint::None) REQUIRES(lock_);
     u32 wake_locked(u32 count, sched::WakeHint hint = sched::WakeHint::None, u32 events = 0) REQUIRES(lock_);
     // Off the queue without a wake-up.

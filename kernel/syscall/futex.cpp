@@ -21,17 +21,14 @@ ipc::FutexScope scope_of(u32 flags) {
 // arguments: address, expected and the bits above it, flags.
 Result<u64> limited_wait(task::RestartBlock& block) {
     const ipc::FutexWord word{block.arguments[0], scope_of(static_cast<u32>(block.arguments[2]))};
-    const Result<> waited = ipc::futex_wait(word, static_cast<u32>(block.arguments[1]),
-                                            static_cast<u32>(block.arguments[1] >> 32), block.deadline);
-    if (waited) return 0;
-    return fail(waited.error() == Errno::kERESTARTSYS ? Errno::kERESTART_RESTARTBLOCK : waited.error());
+    const Errno error = ipc::futex_wait(word, static_cast<u32>(block.arguments[1]),
+                                        static_cast<u32>(block.arguments[1] >> 32), block.deadline);
+    if (error == kNoError) return 0;
+    return fail(error == Errno::kERESTARTSYS ? Errno::kERESTART_RESTARTBLOCK : error);
 }
 
-Result<u64> begin_wait(ipc::FutexWord word, u32 flags, u32 expected, u32 bits, Nanoseconds deadline) {
-    if (deadline == Nanoseconds::max()) {
-        TRY(ipc::futex_wait(word, expected, bits, deadline));
-        return 0;
-    }
+Answer begin_wait(ipc::FutexWord word, u32 flags, u32 expected, u32 bits, Nanoseconds deadline) {
+    if (deadline == Nanoseconds::max()) return ipc::futex_wait(word, expected, bits, deadline);
     task::RestartBlock& block = task::current_thread().restart;
     block = {limited_wait, deadline, {word.address, expected | u64{bits} << 32, flags}};
     return limited_wait(block);
@@ -46,8 +43,9 @@ Result<Nanoseconds> absolute(In<abi::Timespec> timeout, bool wall) {
 
 }  // namespace
 
-Answer sys_futex(Address address, UInt operation, UInt value, Size timeout_or_count, Address second_address,
-                 UInt third) {
+// All but the two that nearly every call is.
+[[gnu::noinline]] static Answer futex_operation(Address address, UInt operation, UInt value, Size timeout_or_count,
+                                                Address second_address, UInt third) {
     const ipc::FutexWord word{address, scope_of(operation)}, second{second_address, word.scope};
     const In<abi::Timespec> timeout(timeout_or_count);
     const u32 count = static_cast<u32>(timeout_or_count);
@@ -57,10 +55,9 @@ Answer sys_futex(Address address, UInt operation, UInt value, Size timeout_or_co
         command == abi::kFUTEX_WAIT_BITSET || command == abi::kFUTEX_WAIT_REQUEUE_PI || command == abi::kFUTEX_LOCK_PI2;
     if (wall && !has_clock) return fail(Errno::kENOSYS);
     switch (command) {
-    case abi::kFUTEX_WAKE: return ipc::futex_wake(word, value, abi::kFUTEX_BITSET_MATCH_ANY);
     case abi::kFUTEX_WAKE_BITSET: return ipc::futex_wake(word, value, third);
     case abi::kFUTEX_WAIT: {
-        const Nanoseconds deadline = timeout ? deadline_after(TRY(duration_from(timeout))) : Nanoseconds::max();
+        const Nanoseconds deadline = deadline_after(TRY(duration_from(timeout)));
         return begin_wait(word, operation, value, abi::kFUTEX_BITSET_MATCH_ANY, deadline);
     }
     case abi::kFUTEX_WAIT_BITSET: return begin_wait(word, operation, value, third, TRY(absolute(timeout, wall)));
@@ -83,6 +80,16 @@ Answer sys_futex(Address address, UInt operation, UInt value, Size timeout_or_co
         return ipc::futex_requeue_pi(word, second, count, third);
     default: return fail(Errno::kENOSYS);
     }
+}
+
+Answer sys_futex(Address address, UInt operation, UInt value, Size timeout_or_count, Address second_address,
+                 UInt third) {
+    const u32 command = operation & ~abi::kFUTEX_PRIVATE_FLAG;
+    if (command == abi::kFUTEX_WAKE)
+        return ipc::futex_wake({address, scope_of(operation)}, value, abi::kFUTEX_BITSET_MATCH_ANY);
+    if (command == abi::kFUTEX_WAIT && timeout_or_count == 0)
+        return ipc::futex_wait({address, scope_of(operation)}, value, abi::kFUTEX_BITSET_MATCH_ANY, Nanoseconds::max());
+    return futex_operation(address, operation, value, timeout_or_count, second_address, third);
 }
 
 Answer sys_futex_waitv(In<abi::FutexWaitv> list, UInt count, Flags flags, In<abi::Timespec> timeout, Int clock) {

@@ -16,14 +16,14 @@ constexpr u32 kAnyBits = ~u32{0};
 // 0: free; 1: taken; 2: taken, and somebody may sleep. One at a time: it is also what the hook gives.
 std::atomic<u32> g_word{0};
 
-Result<> look_first(ipc::FutexWaiter& waiter, u32 expected) {
+Errno look_first(ipc::FutexWaiter& waiter, u32 expected) {
     sync::WaitQueue& bucket = ipc::bucket_of(waiter.where);
     core::LockGuard guard(bucket.lock());
     u32 seen = 0;
     arch::user_load_u32(0, seen);
-    if (seen != expected) return fail(Errno::kEAGAIN);
+    if (seen != expected) return Errno::kEAGAIN;
     bucket.announce_locked(waiter);
-    return {};
+    return kNoError;
 }
 
 enum class Entering : u8 { AsItIs, LookingFirst };
@@ -34,9 +34,9 @@ void wait_while(u32 expected, Entering how) {
     ipc::FutexWaiter waiter;
     waiter.where = kWhere;
     waiter.bits = kAnyBits;
-    const Result<> entered = how == Entering::AsItIs ? ipc::enter_if(waiter, {0, ipc::FutexScope::Private}, expected)
+    const Errno entered = how == Entering::AsItIs ? ipc::enter_if(waiter, {0, ipc::FutexScope::Private}, expected)
                                                      : look_first(waiter, expected);
-    if (!entered) return;
+    if (entered != kNoError) return;
     sync::sleep_on(waiter, sched::SleepKind::Interruptible, "futex");
     waiter.retract();
 }
