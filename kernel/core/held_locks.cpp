@@ -12,12 +12,12 @@ HD_PERCPU PerCpu<HeldLocks> g_held_spinlocks;
 namespace {
 
 constexpr const char* kRankNames[] = {
-    "None", "ProcessTimers", "EpollGraph",    "Epoll",      "FilePosition",  "FileSystemRename", "Directory",      "Inode",
-    "Pipe",          "SocketReceive", "Terminal",   "AddressSpace",  "ProcessTree",      "FileTable",      "FsContext",
-    "SysvUndo",      "SysvTable",     "SysvObject", "Mounts",        "Dentry",           "PageCache",      "PageTable",
-    "Watchers",      "SocketNames",   "Socket",     "SocketChannel", "FileLocks",        "FileLockWaits",  "OpenFile",
-    "Futex",         "VmapArea",      "Signal",     "TerminalInput", "Device",           "Expiry",         "WaitQueue",
-    "EpollReady",    "Timer",         "RunQueue",   "CallFunction",  "SlabDepot",        "FrameAllocator", "Log",
+    "None",      "ProcessTimers", "EpollGraph",    "Epoll",        "FilePosition",  "FileSystemRename", "Directory",
+    "Inode",     "Pipe",          "SocketReceive", "Terminal",     "AddressSpace",  "ProcessTree",      "FileTable",
+    "FsContext", "SysvUndo",      "SysvTable",     "SysvObject",   "Mounts",        "Dentry",           "PageCache",
+    "PageTable", "Watchers",      "SocketNames",   "Socket",       "SocketChannel", "FileLocks",        "FileLockWaits",
+    "OpenFile",  "Futex",         "VmapArea",      "Signal",       "TerminalInput", "Device",           "Expiry",
+    "WaitQueue", "Timer",         "RunQueue",      "CallFunction", "SlabDepot",     "FrameAllocator",   "Log",
     "Console"};
 static_assert(std::size(kRankNames) == static_cast<usize>(Rank::kCount));
 }  // namespace
@@ -51,8 +51,8 @@ void HeldLocks::pop_inner(const void* lock) {
 
 void HeldLocks::order_violation(Rank rank, std::source_location site) const {
     const HeldLock& held = locks_[count()];
-    panic("lock order: {} wanted at {}:{} while {} is held since {}:{}", rank_name(rank), site.file_name(),
-          site.line(), rank_name(held.rank), held.site.file_name(), held.site.line());
+    panic("lock order: {} wanted at {}:{} while {} is held since {}:{}", rank_name(rank), site.file_name(), site.line(),
+          rank_name(held.rank), held.site.file_name(), held.site.line());
 }
 
 void HeldLocks::overflow(std::source_location site) {

@@ -48,7 +48,6 @@ enum class Rank : u8 {
     Device,          // a device's registers
     Expiry,          // how often a timer went off
     WaitQueue,       // the waiters of one condition
-    EpollReady,      // an epoll's ready list: wake-ups put files on it
     Timer,           // a CPU's timer queue
     RunQueue,        // a CPU's runnable threads
     CallFunction,    // a CPU's queue of functions to call

@@ -78,15 +78,17 @@ private:
     Watch& watch_;
 };
 
-// ---- the ready list
+// ---- arrivals and the ready list
 
 // A wake-up of a watched file's queue, whose lock is held.
 bool Epoll::notify(Watch& watch, u32 events) {
-    {
-        core::LockGuard guard(ready_lock_);
-        const u32 wanted = watch.events.load(std::memory_order_relaxed) & ~kModes;
-        if (wanted == 0 || (events != 0 && (events & wanted) == 0)) return false;  // 0: a one-shot that has fired
-        if (!watch.WatchReadyHook::is_linked()) ready_.push_back(watch);
+    const u32 wanted = watch.events.load(std::memory_order_relaxed) & ~kModes;
+    if (wanted == 0 || (events != 0 && (events & wanted) == 0)) return false;  // 0: a one-shot that has fired
+    if (!watch.queued.exchange(true, std::memory_order_acq_rel)) {
+        Watch* newest = arrivals_.load(std::memory_order_relaxed);
+        // release pairs with take_arrivals_locked(): the link is seen.
+        do watch.next_arrival = newest;
+        while (!arrivals_.compare_exchange_weak(newest, &watch, std::memory_order_release, std::memory_order_relaxed));
     }
     const bool waiting = waiters_.has_waiters();
     waiters_.wake_nested(1, 0);
@@ -94,72 +96,102 @@ bool Epoll::notify(Watch& watch, u32 events) {
     return waiting;
 }
 
-bool Epoll::something_ready() {
-    core::LockGuard guard(ready_lock_);
-    return !ready_.empty();
+void Epoll::sort_arrivals_locked() {
+    Watch* watch = arrivals_.exchange(nullptr, std::memory_order_acquire);
+    const auto end = ready_.end();
+    for (auto before = end; watch != nullptr; watch = watch->next_arrival) before = ready_.insert(before, *watch);
+}
+
+// Before it is asked: what changes from now on has it arrive again.
+void Epoll::take_off_locked(Watch& watch) {
+    ready_.erase(ready_.iterator_to(watch));
+    watch.queued.exchange(false, std::memory_order_acq_rel);
+}
+
+// Unless it has arrived again already.
+void Epoll::put_back_locked(Watch& watch) {
+    if (!watch.queued.exchange(true, std::memory_order_acq_rel)) ready_.push_back(watch);
+}
+
+// What of the wanted is there.
+inline u32 Epoll::ask_locked(Watch& watch) {
+    return watch.file.ready_events(nullptr) & watch.events.load(std::memory_order_relaxed) & ~kModes;
+}
+
+// Of one on the list that said no: a change that came meanwhile may have been taken for one that it is there for already.
+u32 Epoll::ask_again_locked(Watch& watch) {
+    take_off_locked(watch);
+    const u32 found = ask_locked(watch);
+    if (found != 0) put_back_locked(watch);
+    return found;
+}
+
+// The end of every section that has changed the list: others may have something to do.
+inline void Epoll::tell_rest_locked() {
+    has_ready_.store(!ready_.empty(), std::memory_order_relaxed);
+    if (something_ready()) waiters_.wake_one();
 }
 
 // After a change of what is wanted: is it there already?
 void Epoll::look_at_locked(Watch& watch) {
-    if ((watch.file.ready_events(nullptr) & watch.events.load(std::memory_order_relaxed)) == 0) return;
-    {
-        core::LockGuard guard(ready_lock_);
-        if (!watch.WatchReadyHook::is_linked()) ready_.push_back(watch);
-    }
-    waiters_.wake_one();
+    if (ask_locked(watch) == 0) return;
+    put_back_locked(watch);
+    tell_rest_locked();
     poll_queue_.wake_all(sched::WakeHint::None, abi::kPOLLIN);
 }
 
 Result<u32> Epoll::hand_out_locked(mm::UserPtr<abi::EpollEvent> to, u32 most) {
-    ReadyList candidates;
-    {
-        core::LockGuard guard(ready_lock_);
-        candidates.swap(ready_);
-    }
+    take_arrivals_locked();
+    const Watch* const last =
+        ready_.empty() ? nullptr : &ready_.back();  // behind it come those that were asked already
     u32 count = 0;
     bool reachable = true;
-    while (reachable && count < most) {
-        Watch* watch;
-        {
-            // Off the list before it is asked: what changes from now on puts it back.
-            core::LockGuard guard(ready_lock_);
-            if (candidates.empty()) break;
-            watch = &candidates.front();
-            candidates.pop_front();
-        }
-        const u32 wanted = watch->events.load(std::memory_order_relaxed);
-        const u32 found = watch->file.ready_events(nullptr) & wanted & ~kModes;
+    for (bool more = last != nullptr; more && reachable && count < most;) {
+        Watch& watch = ready_.front();
+        more = &watch != last;
+        const u32 modes = watch.events.load(std::memory_order_relaxed);
+        const bool level = (modes & (abi::kEPOLLET | abi::kEPOLLONESHOT)) == 0;
+        if (!level) take_off_locked(watch);
+        u32 found = ask_locked(watch);
+        if (found == 0 && level) found = ask_again_locked(watch);
         if (found == 0) continue;
-        reachable = (to + count).store({found, watch->data}).has_value();
+        reachable = (to + count).store({found, watch.data}).has_value();
         if (reachable) ++count;
-        if (reachable && (wanted & abi::kEPOLLONESHOT) != 0)
-            watch->events.store(wanted & kModes, std::memory_order_relaxed);
-        if (!reachable || (wanted & (abi::kEPOLLET | abi::kEPOLLONESHOT)) == 0) {
-            core::LockGuard guard(ready_lock_);
-            if (!watch->WatchReadyHook::is_linked()) ready_.push_back(*watch);
+        if (level) {
+            if (&ready_.back() != &watch && watch.WatchReadyHook::is_linked())
+                ready_.splice(ready_.end(), ready_, ready_.iterator_to(watch));  // others come first the next time
+        } else if (!reachable) {
+            put_back_locked(watch);
+        } else if ((modes & abi::kEPOLLONESHOT) != 0) {
+            watch.events.store(modes & kModes, std::memory_order_relaxed);
         }
     }
-    bool more;
-    {
-        core::LockGuard guard(ready_lock_);
-        ready_.splice(ready_.begin(), candidates);
-        more = !ready_.empty();
-    }
-    if (more) waiters_.wake_one();  // another thread may have something to do
+    tell_rest_locked();
     if (count == 0 && !reachable) return fail(Errno::kEFAULT);
     return count;
 }
 
 Result<u32> Epoll::wait(mm::UserPtr<abi::EpollEvent> to, u32 most, Nanoseconds deadline) {
+    if (something_ready()) {
+        mutex_.lock();
+        const Result<u32> count = hand_out_locked(to, most);
+        mutex_.unlock();
+        if (!count || *count != 0) [[likely]]
+            return count;
+    }
+    return wait_longer(to, most, deadline);
+}
+
+// Nothing was ready. Apart from the rest, whose frame it would burden.
+[[gnu::noinline]] Result<u32> Epoll::wait_longer(mm::UserPtr<abi::EpollEvent> to, u32 most, Nanoseconds deadline) {
     for (;;) {
-        if (something_ready()) {
-            sync::MutexGuard guard(mutex_);
-            const u32 count = TRY(hand_out_locked(to, most));
-            if (count != 0) return count;
-        }
         if (deadline <= time::now()) return 0;
         const auto result = waiters_.wait_interruptible("epoll_wait", [this] { return something_ready(); }, deadline);
         if (result == WaitResult::Interrupted) return fail(Errno::kEINTR);
+        if (!something_ready()) continue;
+        sync::MutexGuard guard(mutex_);
+        const u32 count = TRY(hand_out_locked(to, most));
+        if (count != 0) return count;
     }
 }
 
@@ -167,20 +199,14 @@ Result<u32> Epoll::wait(mm::UserPtr<abi::EpollEvent> to, u32 most, Nanoseconds d
 u32 Epoll::poll(fs::PollTable* table) {
     if (table != nullptr) table->add(poll_queue_);
     InnerGuard guard(mutex_);
-    for (;;) {
-        Watch* watch;
-        {
-            core::LockGuard ready(ready_lock_);
-            if (ready_.empty()) return 0;
-            watch = &ready_.front();
-            ready_.pop_front();
-        }
-        if ((watch->file.ready_events(nullptr) & watch->events.load(std::memory_order_relaxed) & ~kModes) == 0)
-            continue;
-        core::LockGuard ready(ready_lock_);
-        if (!watch->WatchReadyHook::is_linked()) ready_.push_front(*watch);
-        return abi::kPOLLIN;
+    take_arrivals_locked();
+    u32 answer = 0;
+    while (answer == 0 && !ready_.empty()) {
+        Watch& watch = ready_.front();
+        if (ask_locked(watch) != 0 || ask_again_locked(watch) != 0) answer = abi::kPOLLIN;
     }
+    has_ready_.store(!ready_.empty(), std::memory_order_relaxed);
+    return answer;
 }
 
 // ---- what is watched
@@ -210,10 +236,9 @@ Result<> Epoll::insert_locked(int fd, fs::File& file, abi::EpollEvent wanted) {
 void Epoll::remove_locked(Watch& watch) {
     for (Watch::Place* place = &watch.first; place != nullptr; place = place->next) place->retract();
     // No callback runs any more, and none will.
-    {
-        core::LockGuard guard(ready_lock_);
-        if (watch.WatchReadyHook::is_linked()) ready_.erase(ready_.iterator_to(watch));
-    }
+    take_arrivals_locked();
+    if (watch.WatchReadyHook::is_linked()) ready_.erase(ready_.iterator_to(watch));
+    has_ready_.store(!ready_.empty(), std::memory_order_relaxed);
     unlink_watcher(watch);
     watches_.erase(watches_.iterator_to(watch));
     delete &watch;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // epoll(7): an open file that watches others. Waiting costs what is ready, not what is watched:
 //
-//     watched file's wait queue ──► standing WaitNode ──callback──► the Watch goes on the epoll's ready list, a waiter is woken
+//     watched file's wait queue ──► standing WaitNode ──callback──► the Watch goes to the epoll's arrivals, a waiter is woken
 //                                                                        │
-//     epoll_wait(2) takes Watches off the list, asks each file (poll), tells the program; level-triggered ones go back on it
+//     epoll_wait(2) moves the arrivals to the ready list, takes Watches off it, asks each file (poll), and tells the program;
+//     level-triggered ones go back on the list
 //
 // A callback only says "look again": what is told is what the file answers then. An edge-triggered Watch is looked at once for
 // each call of its callback; a level-triggered one until its file says no.
@@ -16,12 +17,20 @@
 // callbacks that wake outer epolls, and outer polls that ask inner ones, come to an end, and their locks are of one rank but
 // always taken from outside in (mutexes) or inside out (wait queues).
 //
+// `queued` says that a Watch is among the arrivals or on the ready list; whoever turns it true puts it there. No change is lost:
+//
+//     callback, after the file has changed         epoll_wait(2)
+//     C1  queued := true; was it so?               E1  queued := false
+//     C2  if not, push on the arrivals             E2  ask the file
+//
+// Both C1 and E1 are read-modify-writes. If C1 comes first, E1 reads what it wrote, so E2 sees the change. If E1 comes first, C1 finds
+// false, and the Watch arrives anew. A level-triggered Watch is asked before E1, too: if it is ready, it stays where it is. The arrivals are a stack that takes one atomic exchange to push or to take over; the ready
+// list is touched with the mutex held only.
+//
 // Locking, in this order:
 //   g_epoll_graph   (mutex, rank EpollGraph)      which epoll watches which; the end of epolls and of watched files
-//   mutex_          (mutex, rank Epoll)           an epoll's set of Watches; handing out events
+//   mutex_          (mutex, rank Epoll)           an epoll's set of Watches and its ready list; handing out events
 //   g_watchers_lock (spinlock, rank Watchers)     each file's list of its Watches
-//   [the wait queue of a watched file]
-//   ready_lock_     (IrqSpinlock, rank EpollReady)  the ready list
 #pragma once
 #include <functional>
 
@@ -74,6 +83,8 @@ struct Watch : ipc::WatchSetHook, ipc::WatchReadyHook, mm::CachedBy<Watch> {
         events;  // wanted; changed with the epoll's mutex held. relaxed: a callback that sees the old ones came before
     u64 data;    // guarded by the epoll's mutex
     Watch* next_watcher = nullptr;  // of the same file
+    std::atomic<bool> queued{false};
+    Watch* next_arrival = nullptr;  // the one that arrived before
 };
 
 }  // namespace hd::fs
@@ -127,19 +138,34 @@ private:
     Result<> insert_locked(int fd, fs::File& file, abi::EpollEvent wanted) REQUIRES(mutex_);
     void remove_locked(Watch& watch) REQUIRES(mutex_);
     void look_at_locked(Watch& watch) REQUIRES(mutex_);
+    Result<u32> wait_longer(mm::UserPtr<abi::EpollEvent> to, u32 most, Nanoseconds deadline);
     Result<u32> hand_out_locked(mm::UserPtr<abi::EpollEvent> to, u32 most) REQUIRES(mutex_);
     bool notify(Watch& watch, u32 events);
-    bool something_ready();
+    // relaxed: a waiter looks after it has announced itself (sync::WaitQueue::someone_waits()).
+    bool something_ready() const {
+        return has_ready_.load(std::memory_order_relaxed) || arrivals_.load(std::memory_order_relaxed) != nullptr;
+    }
+    void take_arrivals_locked() REQUIRES(mutex_) {
+        if (arrivals_.load(std::memory_order_relaxed) != nullptr) [[unlikely]]  // who pushes now wakes up somebody, too
+            sort_arrivals_locked();
+    }
+    void sort_arrivals_locked() REQUIRES(mutex_);
+    void take_off_locked(Watch& watch) REQUIRES(mutex_);
+    void put_back_locked(Watch& watch) REQUIRES(mutex_);
+    u32 ask_locked(Watch& watch) REQUIRES(mutex_);
+    u32 ask_again_locked(Watch& watch) REQUIRES(mutex_);
+    void tell_rest_locked() REQUIRES(mutex_);
     Result<> check_nesting(const Epoll& target);
     static u32 depth_below(Epoll& epoll, const Epoll& forbidden, u32 depth);
     static u32 depth_above(Epoll& epoll);
 
     sync::Mutex mutex_{core::Rank::Epoll};
     Watches watches_ GUARDED_BY(mutex_);
-    core::IrqSpinlock ready_lock_{core::Rank::EpollReady};
-    ReadyList ready_ GUARDED_BY(ready_lock_);
-    sync::WaitQueue waiters_;     // epoll_wait(2)
-    sync::WaitQueue poll_queue_;  // poll(2), and epolls that watch this one
+    ReadyList ready_ GUARDED_BY(mutex_);
+    std::atomic<bool> has_ready_{false};     // when nobody has the mutex: ready_ is not empty
+    std::atomic<Watch*> arrivals_{nullptr};  // the newest; any context
+    sync::WaitQueue waiters_;                // epoll_wait(2)
+    sync::WaitQueue poll_queue_;             // poll(2), and epolls that watch this one
 };
 
 void init_epoll();  // boot

@@ -15,8 +15,8 @@ Result<u64> EventFd::read_at(fs::IoBuffer& buffer, u64) {
         if (!ready() && nonblocking()) return fail(Errno::kEAGAIN);
         if (changed_.wait_interruptible("eventfd_read", guard, ready) != WaitResult::Ready)
             return fail(Errno::kERESTARTSYS);
-        value = semaphore_ ? 1 : count_;
-        count_ -= value;
+        value = semaphore_ ? 1 : count_.load(std::memory_order_relaxed);
+        count_.fetch_sub(value, std::memory_order_relaxed);
     }
     changed_.wake_all(sched::WakeHint::None, abi::kPOLLOUT);
     TRY(buffer.put({reinterpret_cast<const u8*>(&value), sizeof value}));
@@ -34,7 +34,7 @@ Result<u64> EventFd::write_at(fs::IoBuffer& buffer, u64, bool) {
         if (!fits() && nonblocking()) return fail(Errno::kEAGAIN);
         if (changed_.wait_interruptible("eventfd_write", guard, fits) != WaitResult::Ready)
             return fail(Errno::kERESTARTSYS);
-        count_ += value;
+        count_.fetch_add(value, std::memory_order_relaxed);
     }
     changed_.wake_all(sched::WakeHint::None, abi::kPOLLIN);
     return sizeof value;
@@ -42,8 +42,8 @@ Result<u64> EventFd::write_at(fs::IoBuffer& buffer, u64, bool) {
 
 u32 EventFd::poll(fs::PollTable* table) {
     if (table != nullptr) table->add(changed_);
-    core::LockGuard guard(lock_);
-    return (count_ != 0 ? abi::kPOLLIN : 0) | (count_ < kMost ? abi::kPOLLOUT : 0);
+    const u64 count = count_.load(std::memory_order_relaxed);
+    return (count != 0 ? abi::kPOLLIN : 0) | (count < kMost ? abi::kPOLLOUT : 0);
 }
 
 }  // namespace hd::ipc

@@ -23,7 +23,7 @@ private:
 
     const bool semaphore_;
     core::Spinlock lock_{core::Rank::OpenFile};
-    u64 count_ GUARDED_BY(lock_);
+    std::atomic<u64> count_;   // changed under lock_; poll() reads it without, after it was told of a change
     sync::WaitQueue changed_;  // readers, writers, poll(2): who is woken in vain looks again
 };
 

@@ -9,9 +9,7 @@
 
 namespace hd::ipc {
 
-i64 wall_seconds(Nanoseconds monotonic) {
-    return (time::wall_clock() + monotonic - time::now()).raw / 1'000'000'000;
-}
+i64 wall_seconds(Nanoseconds monotonic) { return (time::wall_clock() + monotonic - time::now()).raw / 1'000'000'000; }
 
 i64 seconds_now() { return wall_seconds(time::now()); }
 

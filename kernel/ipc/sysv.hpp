@@ -70,7 +70,8 @@ public:
     }
     // The object, until the caller's EpochGuard ends, or null.
     SysvObject* look_up(i32 id) const NO_THREAD_SAFETY_ANALYSIS {
-        const Slots* const slots = slots_.load(std::memory_order_acquire);  // pairs with grow_locked(): the slots are filled
+        const Slots* const slots =
+            slots_.load(std::memory_order_acquire);  // pairs with grow_locked(): the slots are filled
         const u32 index = static_cast<u32>(id) % kIndexes;
         if (id < 0 || slots == nullptr || index >= slots->capacity) return nullptr;
         // acquire pairs with add(): the object is whole. Its id tells it from those that had the slot before.
@@ -114,7 +115,8 @@ private:
     }
     RefPtr<SysvObject> find_by_key(i32 key);
     SysvObject* find_by_key_locked(i32 key) REQUIRES(lock_);
-    Result<Slots*> grow_locked() REQUIRES(lock_);  // the old ones, which go when their readers have gone; null: there were none
+    Result<Slots*> grow_locked()
+        REQUIRES(lock_);  // the old ones, which go when their readers have gone; null: there were none
     Result<i32> add(const RefPtr<SysvObject>& object);  // EEXIST: the key is in use
 
     core::Spinlock lock_{core::Rank::SysvTable};

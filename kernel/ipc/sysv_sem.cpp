@@ -58,7 +58,7 @@ struct SemaphoreSet final : SysvObject {
 
     const u32 count;
     std::unique_ptr<Semaphore[]> semaphores;  // guarded by lock, like all below
-    u64 operated_at = 0;  // in cycles, which cost the least to read; 0: never
+    u64 operated_at = 0;                      // in cycles, which cost the least to read; 0: never
     boost::intrusive::list<Waiter, boost::intrusive::constant_time_size<false>> waiters;
     task::ListOf<Undo, OfSet> undos;
 };
@@ -120,7 +120,6 @@ void release_locked(SemaphoreSet& set, Waiter& waiter, Errno result, sched::Wake
     // release pairs with the waiter's acquire: it leaves with its record, after all that was done here.
     waiter.phase.store(Waiter::Phase::LetGo, std::memory_order_release);
 }
-
 
 // A call's operations, and what they are together.
 template <usize Extent> struct Request {
@@ -248,7 +247,7 @@ namespace {
 
 // In the queue until it was served, or cannot be. Apart from the rest, whose frame it would burden.
 [[gnu::noinline]] Errno wait_locked(SemaphoreSet& set, Operations operations, Undo* undo, usize blocked_on,
-                                       Nanoseconds deadline) RELEASE(set.lock) {
+                                    Nanoseconds deadline) RELEASE(set.lock) {
     const RefPtr<SemaphoreSet> kept(&set);
     Waiter self(operations, undo);
     self.blocked_on = static_cast<u16>(blocked_on);
@@ -281,7 +280,8 @@ template <usize Extent>
         error = Errno::kEIDRM;
     } else if (!set.allows_locked(request.changes != 0 ? 0222 : 0444)) {
         error = Errno::kEACCES;
-    } else if (const Attempt outcome = try_locked<Extent>(set, request.operations, undo, at); outcome == Attempt::Done) {
+    } else if (const Attempt outcome = try_locked<Extent>(set, request.operations, undo, at);
+               outcome == Attempt::Done) {
         note_done_locked<Extent>(set, request.operations, my_pid());
         if (!set.waiters.empty() && request.changes != 0) serve_waiters_locked(set, sched::WakeHint::Sync);
     } else if (outcome == Attempt::Refused) {
@@ -310,9 +310,13 @@ template <usize Extent> Errno operate(i32 id, OperationsOf<Extent> operations, N
     if ((request.flags & abi::kSEM_UNDO) != 0) return operate_with_undo(id, request);
     core::preempt_disable();  // an epoch section; from its end on the lock keeps the set, which is removed with it held
     auto* const set = static_cast<SemaphoreSet*>(g_sets.look_up(id));
-    if (set != nullptr) set->lock.lock();
+    if (set == nullptr) {
+        core::preempt_enable();
+        return Errno::kEINVAL;
+    }
+    set->lock.lock();
     core::preempt_enable();
-    return set != nullptr ? operate_locked(*set, request, nullptr) : Errno::kEINVAL;
+    return operate_locked(*set, request, nullptr);
 }
 
 }  // namespace

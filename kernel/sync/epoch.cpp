@@ -13,7 +13,8 @@ namespace {
 // In the interrupt: was this CPU in a section? Its count is that of what was interrupted, and the interrupt's own.
 void look(void* outside) {
     if (core::preempt_count() == core::kInterruptUnit)
-        static_cast<std::atomic<u64>*>(outside)->fetch_or(CpuMask::of(core::this_cpu()).bits(), std::memory_order_acq_rel);
+        static_cast<std::atomic<u64>*>(outside)->fetch_or(CpuMask::of(core::this_cpu()).bits(),
+                                                          std::memory_order_acq_rel);
 }
 
 CpuMask other_cpus() {

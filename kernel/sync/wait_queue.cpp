@@ -146,8 +146,8 @@ inline WaitResult sleep_until_end(bool (*taken)(const void* waiter), const void*
     }
 }
 
-[[gnu::noinline]] WaitResult sleep_with_limit(bool (*taken)(const void* waiter), const void* waiter, sched::SleepKind kind,
-                                              const char* channel, Nanoseconds deadline) {
+[[gnu::noinline]] WaitResult sleep_with_limit(bool (*taken)(const void* waiter), const void* waiter,
+                                              sched::SleepKind kind, const char* channel, Nanoseconds deadline) {
     Timeout timeout(sched::current());
     timeout.arm(deadline);
     const WaitResult result = sleep_until_end(taken, waiter, kind, channel, &timeout);

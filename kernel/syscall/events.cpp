@@ -62,27 +62,43 @@ Answer sys_epoll_ctl(Fd epoll_fd, Int operation, Fd fd, In<abi::EpollEvent> even
     }
 }
 
+static Answer wait_for_events(Fd epoll_fd, Out<abi::EpollEvent> events, Int most, Nanoseconds deadline) {
+    if (static_cast<u32>(most) - 1 >= INT_MAX / sizeof(abi::EpollEvent))
+        return fail(Errno::kEINVAL);  // 0 and less, too
+    if (!mm::is_user_range(events.address(), static_cast<u64>(most) * sizeof(abi::EpollEvent)))
+        return fail(Errno::kEFAULT);
+    const fs::FileRef file = TRY(file_of(epoll_fd));
+    auto* const epoll = fs::file_cast<ipc::Epoll>(*file);
+    if (epoll == nullptr) return fail(Errno::kEINVAL);
+    return epoll->wait(events, static_cast<u32>(most), deadline);
+}
+
+[[gnu::noinline]] static Answer wait_with_mask(Fd epoll_fd, Out<abi::EpollEvent> events, Int most, Nanoseconds deadline,
+                                               In<u64> mask, Size mask_size) {
+    TRY(check_mask_size(mask_size));
+    task::begin_temporary_mask(TRY(mask.load()));
+    const Answer answer = wait_for_events(epoll_fd, events, most, deadline);
+    task::finish_temporary_mask(answer.raw() == Answer(Errno::kEINTR).raw());
+    return answer;
+}
+
 static Answer epoll_wait_until(Fd epoll_fd, Out<abi::EpollEvent> events, Int most, Nanoseconds deadline, In<u64> mask,
                                Size mask_size) {
-    if (mask) {
-        TRY(check_mask_size(mask_size));
-        task::begin_temporary_mask(TRY(mask.load()));
-    }
-    const auto wait = [&]() -> Result<u32> {
-        if (most <= 0 || static_cast<u64>(most) > INT_MAX / sizeof(abi::EpollEvent)) return fail(Errno::kEINVAL);
-        if (!mm::is_user_range(events.address(), static_cast<u64>(most) * sizeof(abi::EpollEvent)))
-            return fail(Errno::kEFAULT);
-        return TRY(held<ipc::Epoll>(epoll_fd))->wait(events, static_cast<u32>(most), deadline);
-    };
-    const Result<u32> count = wait();
-    if (mask) task::finish_temporary_mask(!count && count.error() == Errno::kEINTR);
-    return count;
+    return mask ? wait_with_mask(epoll_fd, events, most, deadline, mask, mask_size)
+                : wait_for_events(epoll_fd, events, most, deadline);
+}
+
+static Nanoseconds deadline_in(Int milliseconds_from_now) {
+    return milliseconds_from_now < 0 ? Nanoseconds::max() : deadline_after(milliseconds(milliseconds_from_now));
+}
+
+Answer sys_epoll_wait(Fd epoll_fd, Out<abi::EpollEvent> events, Int most, Int timeout_ms) {
+    return wait_for_events(epoll_fd, events, most, deadline_in(timeout_ms));
 }
 
 Answer sys_epoll_pwait(Fd epoll_fd, Out<abi::EpollEvent> events, Int most, Int timeout_ms, In<u64> mask,
                        Size mask_size) {
-    const Nanoseconds deadline = timeout_ms < 0 ? Nanoseconds::max() : deadline_after(milliseconds(timeout_ms));
-    return epoll_wait_until(epoll_fd, events, most, deadline, mask, mask_size);
+    return epoll_wait_until(epoll_fd, events, most, deadline_in(timeout_ms), mask, mask_size);
 }
 
 Answer sys_epoll_pwait2(Fd epoll_fd, Out<abi::EpollEvent> events, Int most, In<abi::Timespec> timeout, In<u64> mask,

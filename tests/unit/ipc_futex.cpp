@@ -35,7 +35,7 @@ void wait_while(u32 expected, Entering how) {
     waiter.where = kWhere;
     waiter.bits = kAnyBits;
     const Errno entered = how == Entering::AsItIs ? ipc::enter_if(waiter, {0, ipc::FutexScope::Private}, expected)
-                                                     : look_first(waiter, expected);
+                                                  : look_first(waiter, expected);
     if (entered != kNoError) return;
     sync::sleep_on(waiter, sched::SleepKind::Interruptible, "futex");
     waiter.retract();

@@ -24,6 +24,7 @@ UNIT_KERNEL_SOURCES += kernel/sched/balance.cpp
 UNIT_KERNEL_SOURCES += kernel/sched/statistics.cpp
 UNIT_KERNEL_SOURCES += kernel/sched/kernel_thread.cpp
 UNIT_KERNEL_SOURCES += kernel/sync/wait_queue.cpp
+UNIT_KERNEL_SOURCES += kernel/sync/epoch.cpp
 UNIT_KERNEL_SOURCES += kernel/sync/mutex.cpp
 UNIT_KERNEL_SOURCES += kernel/sync/rw_lock.cpp
 UNIT_KERNEL_SOURCES += kernel/core/irq.cpp
