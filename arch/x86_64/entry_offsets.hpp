@@ -22,7 +22,7 @@
 // sched::Entity, which CpuLocal::current points to
 #define ENTITY_USER_WORK 0
 
-#define KERNEL_STACK_SIZE 16384
+#define KERNEL_STACK_SIZE 8192
 #define USER_END 0x00007ffffffff000
 
 // Segment selectors (descriptors.cpp): Linux's, since user programs see theirs.

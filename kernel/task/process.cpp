@@ -141,6 +141,19 @@ RefPtr<Thread> next_thread(Process& process, Pid from) {
     return RefPtr<Thread>(best);
 }
 
+RefPtr<Thread> thread_after(Process& process, const Thread* previous) {
+    {
+        const SignalGuard guard(process.signal_lock);
+        if (previous == nullptr || previous->in_process()) {
+            const auto at = previous == nullptr
+                                ? process.threads.begin()
+                                : std::next(process.threads.iterator_to(const_cast<Thread&>(*previous)));
+            return at != process.threads.end() ? RefPtr<Thread>(&*at) : RefPtr<Thread>();
+        }
+    }
+    return next_thread(process, Pid{previous->number() + 1});
+}
+
 Resources resources_of(Process& process) {
     const TreeGuard guard(g_tree_lock);
     return {process.space, process.files, process.fs, process.executable, process.credentials};

@@ -177,6 +177,8 @@ RefPtr<Process> find_process(Pid pid);   // zombies included
 RefPtr<Process> next_process(Pid from);  // the one with the lowest pid >= from: for /proc
 RefPtr<Thread> find_thread(Pid tid);
 RefPtr<Thread> next_thread(Process& process, Pid from);
+// The one that began after `previous`, or the first; for rounds over many threads. nullptr: there is none.
+RefPtr<Thread> thread_after(Process& process, const Thread* previous);
 
 // References that other threads may replace meanwhile; for readers outside the process. May be null: a zombie.
 struct Resources {

@@ -55,7 +55,7 @@ void describe_wait(TextSink& sink, const ThreadWait& wait) {
 }
 
 void describe_waits(TextSink& sink, task::Process& process) {
-    for (auto thread = next_thread(process, Pid{0}); thread; thread = next_thread(process, Pid{thread->number() + 1})) {
+    for (auto thread = thread_after(process, nullptr); thread; thread = thread_after(process, thread.get())) {
         auto wait = mm::make<ThreadWait>(*thread);
         if (!wait) return sink.put("no memory\n");
         WaitList alone;

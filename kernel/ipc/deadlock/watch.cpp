@@ -105,8 +105,7 @@ struct Activity {
 Activity collect(WaitList& waits) {
     Activity activity;
     for (auto process = task::next_process(Pid{0}); process; process = task::next_process(Pid{process->pid() + 1})) {
-        for (auto thread = next_thread(*process, Pid{0}); thread;
-             thread = next_thread(*process, Pid{thread->number() + 1})) {
+        for (auto thread = thread_after(*process, nullptr); thread; thread = thread_after(*process, thread.get())) {
             auto wait = mm::make<ThreadWait>(*thread);
             if (!wait) return activity;  // a look at some of them says less, but nothing wrong
             activity.sleeps += (*wait)->sleep;

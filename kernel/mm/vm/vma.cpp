@@ -25,15 +25,19 @@ Vma* VmaSet::previous(Vma& vma) {
 }
 
 Result<VirtAddr> VmaSet::find_gap(u64 size, VirtAddr low, VirtAddr high) {
-    VirtAddr top = high;
-    for (auto it = tree_.rbegin(); it != tree_.rend(); ++it) {
-        if (it->begin >= top) continue;
+    const bool known = size >= full_.for_size && high == full_.below && low <= full_.above;
+    VirtAddr top = known ? full_.above : high;
+    const auto found = [&] {
+        full_ = {top, high, size};
+        return top - size;
+    };
+    for (auto it = Tree::reverse_iterator(tree_.lower_bound(top)); it != tree_.rend(); ++it) {
         const VirtAddr floor = std::max(it->end, low);
-        if (floor <= top && top - floor >= size) return top - size;
+        if (floor <= top && top - floor >= size) return found();
         top = std::min(top, it->begin);
         if (top <= low) return fail(Errno::kENOMEM);
     }
-    if (top > low && top - low >= size) return top - size;
+    if (top > low && top - low >= size) return found();
     return fail(Errno::kENOMEM);
 }
 

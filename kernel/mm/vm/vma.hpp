@@ -80,6 +80,7 @@ public:
         for (auto it = tree_.lower_bound(begin); it != tree_.end() && it->begin < end;) {
             Vma& vma = *it;
             it = tree_.erase(it);
+            if (vma.end > full_.above) full_ = {};
             drop(std::unique_ptr<Vma>(&vma));
         }
     }
@@ -94,6 +95,12 @@ private:
     iterator merge_with_next(iterator it);
 
     Tree tree_;
+    // Between these addresses is no gap of that size or more: the search of find_gap() begins below them. Only extract() can
+    // make that wrong, and forgets it. So many mappings of one size, like the stacks of threads, are placed in one step each.
+    struct {
+        VirtAddr above{}, below{};
+        u64 for_size = ~u64{0};
+    } full_;
 };
 
 }  // namespace hd::mm
