@@ -298,6 +298,15 @@ run: run-guest
 	@$(exit-with-status $(RUN_STATUS))status=$$(cat $(RUN_STATUS)); rm -f $(RUN_STATUS); exit $$status
 endif
 
+# The lock-order graph of a run (docs/lock-order.md).
+.PHONY: lock-order
+LOCK_ORDER_RUN := forkdemo; seq 1000 | sort -rn | tail -n 1; find / -xdev | wc -l; ps >/tmp/ps; mv /tmp/ps /tmp/processes
+lock-order: export HEDDLE_RUN := { $(or $(value RUN),$(LOCK_ORDER_RUN)); } >/dev/null 2>&1; cat /proc/lockdep.dot
+lock-order: $(KERNEL_ELF) $(INITRAMFS) | $(B)/have/run
+	@$(PYTHON) tools/qemu.py $(QEMU_OPTIONS) >$(B)/lock-order.dot
+	@! command -v dot >/dev/null || dot -Tsvg $(B)/lock-order.dot -o $(B)/lock-order.svg
+	@$(SAY) "  DOT     $(B)/lock-order.dot"
+
 # ---- Tests ----------------------------------------------------------------------------------------------------------
 # A ring is one command below; tests/run.py runs them, counts, and prints the closing line.
 

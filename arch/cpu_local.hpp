@@ -17,7 +17,8 @@ struct alignas(64) CpuLocal {
     u64 user_stack_scratch = 0;  // holds the user's stack pointer for the first instructions of a system call
     u64 percpu_offset = 0;       // this CPU's copy of the per-CPU section, relative to the section itself
     CpuId id{};
-    u32 reserved = 0;
+    u32 sleeping_rank =
+        0;  // the rank of the innermost sleeping lock of the running thread (kernel/core/held_locks.hpp)
 };
 
 // The entry code reads a u32 at this place of what `current` points to: not 0 means work before the return to user

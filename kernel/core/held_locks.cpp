@@ -7,24 +7,24 @@
 
 namespace hd::core {
 
-HD_PERCPU PerCpu<HeldLocks> g_held_spinlocks;
+HD_PERCPU PerCpu<HeldSpinlocks> g_held_spinlocks;
 
 namespace {
 
 constexpr const char* kRankNames[] = {
-    "None",      "ProcessTimers", "EpollGraph",    "Epoll",        "FilePosition",  "FileSystemRename", "Directory",
-    "Inode",     "Pipe",          "SocketReceive", "Terminal",     "AddressSpace",  "ProcessTree",      "FileTable",
-    "FsContext", "SysvUndo",      "SysvTable",     "SysvObject",   "Mounts",        "Dentry",           "PageCache",
-    "PageTable", "Watchers",      "SocketNames",   "Socket",       "SocketChannel", "FileLocks",        "FileLockWaits",
-    "OpenFile",  "Futex",         "VmapArea",      "Signal",       "TerminalInput", "Device",           "Expiry",
-    "WaitQueue", "Timer",         "RunQueue",      "CallFunction", "SlabDepot",     "FrameAllocator",   "Log",
-    "Console"};
+    "None",      "ProcessTimers", "EpollGraph",    "Epoll",      "FilePosition",  "FileSystemRename", "Directory",
+    "Inode",     "Pipe",          "SocketReceive", "Terminal",   "AddressSpace",  "ProcessTree",      "FileTable",
+    "FsContext", "SysvUndo",      "SysvTable",     "SysvObject", "Mounts",        "Dentry",           "PageCache",
+    "PageTable", "Watchers",      "SocketNames",   "Socket",     "SocketChannel", "FileLocks",        "FileLockWaits",
+    "OpenFile",  "Futex",         "VmapArea",      "Interrupt",  "Signal",        "TerminalInput",    "Device",
+    "Expiry",    "WaitQueue",     "Timer",         "RunQueue",   "CallFunction",  "SlabDepot",        "FrameAllocator",
+    "Log",       "Console"};
 static_assert(std::size(kRankNames) == static_cast<usize>(Rank::kCount));
 }  // namespace
 
 const char* rank_name(Rank rank) { return rank < Rank::kCount ? kRankNames[static_cast<usize>(rank)] : "?"; }
 
-const HeldLocks& held_spinlocks_of(CpuId cpu) { return g_held_spinlocks.on(cpu); }
+const HeldSpinlocks& held_spinlocks_of(CpuId cpu) { return g_held_spinlocks.on(cpu); }
 
 void HeldLocks::describe(TextSink& sink) const {
     for (usize i = 1; i <= count(); ++i) {
@@ -40,23 +40,32 @@ const HeldLock* HeldLocks::find_owned(const void* lock) const {
     return nullptr;
 }
 
-void HeldLocks::pop_inner(const void* lock) {
+void HeldLocks::remove_inner(const void* lock) {
     for (usize i = count(); i > 0; --i) {
         if (locks_[i].lock != lock) continue;
         for (; i < count(); ++i) locks_[i] = locks_[i + 1];
-        return pop(locks_[i].lock);
+        locks_[i].rank = Rank::None;
+        top_ -= sizeof(HeldLock);
+        return;
     }
     panic("lock {} released by somebody who does not hold it", lock);
 }
 
-void HeldLocks::order_violation(Rank rank, std::source_location site) const {
-    const HeldLock& held = locks_[count()];
+void HeldLocks::check_new(Rank outside, Rank rank, const std::source_location& site) const {
+    if (top_ == kFull) overflow(site);
+    if (outside < rank) return lock_graph::add_edge(outside, rank, site);
+    const HeldLock& held = at(top_);
     panic("lock order: {} wanted at {}:{} while {} is held since {}:{}", rank_name(rank), site.file_name(), site.line(),
-          rank_name(held.rank), held.site.file_name(), held.site.line());
+          rank_name(outside), held.site.file_name(), held.site.line());
 }
 
-void HeldLocks::overflow(std::source_location site) {
+void HeldLocks::overflow(const std::source_location& site) const {
     panic("more than {} locks held at once, at {}:{}", kCapacity, site.file_name(), site.line());
+}
+
+void SpinlockBase::acquire_new(const Site& site) {
+    held_spinlocks().learn(rank_, site);
+    acquire(site);
 }
 
 // A waiter that has waited this long waits for ever: no section is longer than a few milliseconds, and even an emulated

@@ -9,7 +9,7 @@
 namespace hd::core {
 
 enum class Rank : u8 {
-    None,  // of no lock
+    None,  // no lock: what is below the outermost one
     // Sleeping locks. Taken in task context only, before any spinlock.
     ProcessTimers,     // a process's timers: what is set
     EpollGraph,        // which epoll watches which, and the ends of watched files
@@ -42,6 +42,8 @@ enum class Rank : u8 {
     OpenFile,       // the state of an eventfd
     Futex,          // who waits for which lock with priority inheritance
     VmapArea,       // kernel address ranges
+    // Not a lock, but it stands where one would: a handler runs inside whatever it interrupts, and what it takes is taken inside it.
+    Interrupt,
     // Spinlocks taken with interrupts off, as interrupt handlers take them too.
     Signal,          // a process's pending signals and handlers
     TerminalInput,   // characters on their way from the interrupt handler to the line discipline
@@ -59,5 +61,10 @@ enum class Rank : u8 {
 };
 
 const char* rank_name(Rank rank);
+
+// The three groups; the constructors of the locks check that a rank is of theirs.
+constexpr bool is_sleeping(Rank rank) { return rank < Rank::ProcessTree; }
+constexpr bool is_spin(Rank rank) { return !is_sleeping(rank) && rank < Rank::Interrupt; }
+constexpr bool is_irq_spin(Rank rank) { return rank > Rank::Interrupt; }
 
 }  // namespace hd::core

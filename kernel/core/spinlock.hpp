@@ -30,19 +30,20 @@ public:
 protected:
     // Preemption is off. acquire pairs with the release in release(): the section sees what the last owner wrote.
     void acquire(const Site& site) {
-        held_spinlocks().push(this, rank_, site);
+        if (!held_spinlocks().push(this, rank_, site)) [[unlikely]]
+            return acquire_new(site);
         if (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]]
             wait(site);
     }
     // The second of two locks of one rank, in an order that the caller has decided.
     void acquire_nested(const Site& site) {
-        held_spinlocks().push_unordered(this, rank_, site);
+        held_spinlocks().push_second(this, rank_, site);
         if (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]]
             wait(site);
     }
     bool try_acquire(const Site& site) {
         if (locked_.exchange(true, std::memory_order_acquire)) return false;
-        held_spinlocks().push_unordered(this, rank_, site);  // trying cannot deadlock, so any order is right
+        held_spinlocks().push_tried(this, rank_, site);
         return true;
     }
     void release() {
@@ -51,6 +52,7 @@ protected:
     }
 
 private:
+    [[gnu::cold]] void acquire_new(const Site& site);  // in an order not seen before
     void wait(const Site& site);
 
     std::atomic<bool> locked_{false};
@@ -60,7 +62,9 @@ private:
 // Not for interrupt handlers.
 class CAPABILITY("spinlock") Spinlock : public SpinlockBase {
 public:
-    using SpinlockBase::SpinlockBase;
+    constexpr explicit Spinlock(Rank rank) : SpinlockBase(rank) {
+        ASSERT(is_spin(rank), "a Spinlock with another kind's rank");
+    }
     using State = NothingToRestore;
     State lock(Site site = Site::current()) ACQUIRE() {
         ASSERT(!in_interrupt(), "a Spinlock taken in an interrupt handler: it must be an IrqSpinlock");
@@ -83,7 +87,9 @@ public:
 // For interrupt handlers as well. Preemption is off too, so that a wake-up inside the section reschedules at its end.
 class CAPABILITY("spinlock") IrqSpinlock : public SpinlockBase {
 public:
-    using SpinlockBase::SpinlockBase;
+    constexpr explicit IrqSpinlock(Rank rank) : SpinlockBase(rank) {
+        ASSERT(is_irq_spin(rank), "an IrqSpinlock with another kind's rank");
+    }
     using State = arch::IrqState;
     [[nodiscard]] State lock(Site site = Site::current()) ACQUIRE() {
         const State state = arch::irq_save();

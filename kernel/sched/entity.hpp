@@ -89,7 +89,7 @@ struct Entity {
     u64 voluntary_switches = 0, involuntary_switches = 0, migrations = 0;
     Nanoseconds start_time{};
 
-    core::HeldLocks held_sleeping_locks;
+    core::HeldSleepingLocks held_sleeping_locks;
 };
 
 // A thread's parameters are written under the lock of the run queue that the thread belongs to, but a waker on another CPU

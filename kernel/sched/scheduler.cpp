@@ -74,6 +74,7 @@ void switch_to(RunQueue& queue, Entity& previous, Entity& next, Nanoseconds now)
     arch::set_kernel_stack(next.stack_top);
     if (next.user_space != nullptr) load_user_space(queue, *next.user_space);
     arch::local_store<&arch::CpuLocal::current>(&next);
+    next.held_sleeping_locks.publish();
     arch::switch_context(previous.context, next.context);
     finish_switch();
 }

@@ -50,14 +50,20 @@ bool Mutex::spin(u64 me) {
 Mutex::State Mutex::lock(core::Site site) {
     core::assert_may_sleep();
     sched::Entity& self = sched::current();
-    self.held_sleeping_locks.push(this, rank_, site);
+    if (!self.held_sleeping_locks.push(this, rank_, site)) [[unlikely]]
+        return learn_order(site);
     take(word_of(&self));
     return {};
 }
 
+Mutex::State Mutex::learn_order(core::Site site) NO_THREAD_SAFETY_ANALYSIS {
+    sched::current().held_sleeping_locks.learn(rank_, site);
+    return lock(site);
+}
+
 void Mutex::lock_second(core::Site site) {
     sched::Entity& self = sched::current();
-    self.held_sleeping_locks.push_unordered(this, rank_, site);
+    self.held_sleeping_locks.push_second(this, rank_, site);
     take(word_of(&self));
 }
 
@@ -71,7 +77,7 @@ void Mutex::take(u64 me) {
 bool Mutex::try_lock(core::Site site) {
     sched::Entity& self = sched::current();
     if (!try_take(word_of(&self))) return false;
-    self.held_sleeping_locks.push_unordered(this, rank_, site);  // trying cannot deadlock, so any order is right
+    self.held_sleeping_locks.push_tried(this, rank_, site);
     owner_cpu_.store(arch::local_load<&arch::CpuLocal::id>().raw, std::memory_order_relaxed);
     return true;
 }

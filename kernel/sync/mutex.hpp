@@ -12,7 +12,9 @@ namespace hd::sync {
 
 class CAPABILITY("mutex") Mutex {
 public:
-    constexpr explicit Mutex(core::Rank rank) : rank_(rank) {}
+    constexpr explicit Mutex(core::Rank rank) : rank_(rank) {
+        ASSERT(core::is_sleeping(rank), "a sleeping lock with a spinlock's rank");
+    }
 
     using State = core::NothingToRestore;
     State lock(core::Site site = core::Site::current()) ACQUIRE();
@@ -25,6 +27,7 @@ public:
 private:
     class Node;
 
+    [[gnu::noinline, gnu::cold]] State learn_order(core::Site site);
     bool try_take(u64 me);
     bool spin(u64 me);
     void take(u64 me);

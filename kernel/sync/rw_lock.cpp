@@ -12,9 +12,15 @@ public:
     const bool writer;
 };
 
+template <void (RwLock::*kLock)(core::Site)> void RwLock::learn_order(core::Site site) {
+    sched::current().held_sleeping_locks.learn(rank_, site);
+    (this->*kLock)(site);
+}
+
 void RwLock::read_lock(core::Site site) {
     core::assert_may_sleep();
-    sched::current().held_sleeping_locks.push(this, rank_, site);
+    if (!sched::current().held_sleeping_locks.push(this, rank_, site)) [[unlikely]]
+        return learn_order<&RwLock::read_lock>(site);
     u64 seen = state_.load(std::memory_order_relaxed);
     while ((seen & (kWriter | kWaiters)) == 0)
         // acquire pairs with the release in write_unlock().
@@ -25,7 +31,8 @@ void RwLock::read_lock(core::Site site) {
 
 void RwLock::write_lock(core::Site site) {
     core::assert_may_sleep();
-    sched::current().held_sleeping_locks.push(this, rank_, site);
+    if (!sched::current().held_sleeping_locks.push(this, rank_, site)) [[unlikely]]
+        return learn_order<&RwLock::write_lock>(site);
     u64 free = 0;
     // acquire pairs with the releases in write_unlock() and read_unlock(): also what readers have *read* was before.
     if (!state_.compare_exchange_strong(free, kWriter, std::memory_order_acquire, std::memory_order_relaxed))
@@ -36,11 +43,14 @@ void RwLock::write_lock(core::Site site) {
 void RwLock::read_unlock() {
     sched::current().held_sleeping_locks.pop(this);
     // release: a writer comes after what was read here. acquire: the last reader passes on what the others have released.
-    if (state_.fetch_sub(kReader, std::memory_order_acq_rel) == (kReader | kWaiters)) [[unlikely]] {
-        core::LockGuard guard(queue_.lock());
-        // A reader may have joined before this got the queue's lock.
-        if (state_.load(std::memory_order_acquire) == kWaiters) hand_over_locked(Turn::Writers);
-    }
+    if (state_.fetch_sub(kReader, std::memory_order_acq_rel) == (kReader | kWaiters)) [[unlikely]]
+        wake_writer();
+}
+
+void RwLock::wake_writer() {
+    core::LockGuard guard(queue_.lock());
+    // A reader may have joined before this got the queue's lock.
+    if (state_.load(std::memory_order_acquire) == kWaiters) hand_over_locked(Turn::Writers);
 }
 
 void RwLock::write_unlock() {

@@ -16,7 +16,9 @@ namespace hd::sync {
 
 class CAPABILITY("rwlock") RwLock {
 public:
-    constexpr explicit RwLock(core::Rank rank) : rank_(rank) {}
+    constexpr explicit RwLock(core::Rank rank) : rank_(rank) {
+        ASSERT(core::is_sleeping(rank), "a sleeping lock with a spinlock's rank");
+    }
 
     void read_lock(core::Site site = core::Site::current()) ACQUIRE_SHARED();
     void read_unlock() RELEASE_SHARED();
@@ -29,7 +31,9 @@ private:
 
     enum class Turn : u8 { Readers, Writers };
 
+    template <void (RwLock::*kLock)(core::Site)> [[gnu::noinline, gnu::cold]] void learn_order(core::Site site);
     void wait_for_turn(bool writer);
+    [[gnu::noinline]] void wake_writer();
     void hand_over_locked(Turn turn) REQUIRES(queue_.lock());
 
     static constexpr u64 kWriter = 1, kWaiters = 2, kReader = 4;

@@ -8,6 +8,7 @@
 #include "arch/upcalls.hpp"
 #include "kernel/core/call_function.hpp"
 #include "kernel/core/context.hpp"
+#include "kernel/core/held_locks.hpp"
 #include "kernel/core/irq.hpp"
 #include "kernel/core/panic.hpp"
 #include "kernel/core/percpu.hpp"
@@ -30,6 +31,9 @@ public:
     ~InterruptScope() { arch::local_add<&arch::CpuLocal::preempt_count>(-core::kInterruptUnit); }
     InterruptScope(const InterruptScope&) = delete;
     InterruptScope& operator=(const InterruptScope&) = delete;
+
+private:
+    core::InterruptMark mark_;
 };
 
 [[noreturn]] void kernel_fault(arch::TrapFrame& frame, const PageFault& fault) {

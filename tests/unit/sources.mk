@@ -3,6 +3,7 @@
 UNIT_KERNEL_SOURCES :=
 UNIT_KERNEL_SOURCES += kernel/lib/format.cpp
 UNIT_KERNEL_SOURCES += kernel/core/held_locks.cpp
+UNIT_KERNEL_SOURCES += kernel/core/lock_graph.cpp
 UNIT_KERNEL_SOURCES += kernel/core/log.cpp
 UNIT_KERNEL_SOURCES += kernel/core/call_function.cpp
 UNIT_KERNEL_SOURCES += kernel/mm/phys/early.cpp

@@ -8,6 +8,7 @@
 #include "arch/irq.hpp"
 #include "arch/timer.hpp"
 #include "kernel/core/irq.hpp"
+#include "kernel/core/lock_graph.hpp"
 #include "kernel/core/panic.hpp"
 #include "kernel/core/percpu.hpp"
 #include "kernel/core/uts.hpp"
@@ -258,6 +259,8 @@ constexpr Node kRootNodes[] = {
     file("filesystems", of_machine<put_filesystems>),
     file("interrupts", of_machine<put_interrupts>),
     file("loadavg", of_machine<put_loadavg>),
+    file("lockdep", of_machine<core::lock_graph::put_text>),
+    file("lockdep.dot", of_machine<core::lock_graph::put_dot>),
     file("meminfo", of_machine<put_meminfo>),
     file("slabinfo", of_machine<put_slabinfo>, 0400),
     file("stat", of_machine<put_machine_stat>),

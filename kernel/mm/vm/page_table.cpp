@@ -83,7 +83,9 @@ void LeafTable::store(u32 index, Entry entry) const {
 
 TableLock::TableLock(LeafTable table) : frame_(table.frame()) {
     core::preempt_disable();
-    core::held_spinlocks().push(&frame_, core::Rank::PageTable, {});
+    const auto site = std::source_location::current();
+    while (!core::held_spinlocks().push(&frame_, core::Rank::PageTable, site)) [[unlikely]]
+        core::held_spinlocks().learn(core::Rank::PageTable, site);
     // acquire pairs with the release in the destructor.
     while (frame_.table_lock.exchange(true, std::memory_order_acquire))
         while (frame_.table_lock.load(std::memory_order_relaxed)) arch::cpu_relax();
