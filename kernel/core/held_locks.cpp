@@ -12,13 +12,14 @@ HD_PERCPU PerCpu<HeldSpinlocks> g_held_spinlocks;
 namespace {
 
 constexpr const char* kRankNames[] = {
-    "None",      "ProcessTimers", "EpollGraph",    "Epoll",      "FilePosition",  "FileSystemRename", "Directory",
-    "Inode",     "Pipe",          "SocketReceive", "Terminal",   "AddressSpace",  "ProcessTree",      "FileTable",
-    "FsContext", "SysvUndo",      "SysvTable",     "SysvObject", "Mounts",        "Dentry",           "PageCache",
-    "PageTable", "Watchers",      "SocketNames",   "Socket",     "SocketChannel", "FileLocks",        "FileLockWaits",
-    "OpenFile",  "Futex",         "VmapArea",      "Interrupt",  "Signal",        "TerminalInput",    "Device",
-    "Expiry",    "WaitQueue",     "Timer",         "RunQueue",   "CallFunction",  "SlabDepot",        "FrameAllocator",
-    "Log",       "Console"};
+    "None",           "ProcessTimers", "EpollGraph", "Epoll",         "FilePosition",  "FileSystemRename",
+    "Directory",      "Inode",         "Pipe",       "SocketReceive", "Terminal",      "AddressSpace",
+    "ProcessTree",    "FileTable",     "FsContext",  "SysvUndo",      "SysvTable",     "SysvObject",
+    "Mounts",         "Dentry",        "PageCache",  "PageTable",     "Watchers",      "SocketNames",
+    "Socket",         "SocketChannel", "FileLocks",  "FileLockWaits", "OpenFile",      "Futex",
+    "KernelThreads",  "VmapArea",      "Interrupt",  "Signal",        "TerminalInput", "Device",
+    "Expiry",         "WaitQueue",     "Timer",      "RunQueue",      "CallFunction",  "SlabDepot",
+    "FrameAllocator", "Log",           "Console"};
 static_assert(std::size(kRankNames) == static_cast<usize>(Rank::kCount));
 }  // namespace
 

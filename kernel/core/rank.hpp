@@ -41,6 +41,7 @@ enum class Rank : u8 {
     FileLockWaits,  // who waits for whose locks
     OpenFile,       // the state of an eventfd
     Futex,          // who waits for which lock with priority inheritance
+    KernelThreads,  // the list of the kernel's own threads
     VmapArea,       // kernel address ranges
     // Not a lock, but it stands where one would: a handler runs inside whatever it interrupts, and what it takes is taken inside it.
     Interrupt,

@@ -29,8 +29,9 @@ enum class Policy : u8 { Normal = 0, Fifo = 1, RoundRobin = 2, Batch = 3, Idle =
 
 inline bool is_realtime(Policy policy) { return policy == Policy::Fifo || policy == Policy::RoundRobin; }
 
-// Why a thread sleeps, as Linux shows it: S (a signal ends it), D (nothing but its event), T (stopped).
-enum class SleepKind : u8 { Interruptible, Uninterruptible, Stopped };
+// Why a thread sleeps, as Linux shows it: S (a signal ends it), D (nothing but its event), D as well, but its event may take as long as
+// another program likes, and its own end is one too, T (stopped).
+enum class SleepKind : u8 { Interruptible, Uninterruptible, Killable, Stopped };
 
 // What a thread's user address space is to the scheduler; mm::AddressSpace is one. Called with IRQs off.
 class UserSpace {
@@ -88,6 +89,11 @@ struct Entity {
     u64 user_ticks = 0, system_ticks = 0;
     u64 voluntary_switches = 0, involuntary_switches = 0, migrations = 0;
     Nanoseconds start_time{};
+
+    // What the watch saw of it last (kernel/task/sleep_watch.cpp; its thread's own).
+    u64 watched_switches = ~u64{0};
+    Nanoseconds watched_since{};
+    bool watch_told = false;
 
     core::HeldSleepingLocks held_sleeping_locks;
 };

@@ -131,8 +131,8 @@ Entity* RunQueue::take_only_pending() {
 
 bool RunQueue::has_better_claim(const Entity& newcomer, u64 virtual_runtime) const {
     const Entity& running = *current.load(std::memory_order_relaxed);
-    const u8 slot = running.queue_slot, newcomer_slot = realtime_slot(newcomer);
-    if (&running == &idle || newcomer_slot > slot) return true;
+    const u8 slot = running.queue_slot;
+    if (&running == &idle || realtime_slot(newcomer) > slot) return true;
     if (slot != 0) return false;
     const Policy policy = read_parameter(newcomer.policy);
     const bool is_late = static_cast<i64>(running.virtual_runtime - virtual_runtime) > kPreemptionLag;

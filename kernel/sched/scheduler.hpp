@@ -78,6 +78,8 @@ void forget_user_space(UserSpace& space);
 
 // A kernel thread. `function` returns to end it. ENOMEM.
 Result<Entity*> spawn_kernel_thread(const char* name, void (*function)(void*), void* argument, CpuMask affinity);
+// Calls visit(thread, argument) for each that has not ended, with a spinlock held: none of them ends meanwhile.
+void for_each_kernel_thread(void (*visit)(Entity& thread, void* argument), void* argument);
 
 // Interrupt context, after each time::on_timer_interrupt(): does the tick's work (time slices, tick counts) if the tick is due,
 // else nothing. `user`: user mode was interrupted.

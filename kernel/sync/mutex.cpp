@@ -11,10 +11,6 @@
 
 namespace hd::sync {
 
-namespace {
-u64 word_of(const sched::Entity* thread) { return reinterpret_cast<u64>(thread); }
-}  // namespace
-
 class Mutex::Node : public WaitNode {
 public:
     bool lost_a_race = false;  // was woken once, but somebody else was faster; guarded by the queue's lock
@@ -47,15 +43,6 @@ bool Mutex::spin(u64 me) {
     return false;
 }
 
-Mutex::State Mutex::lock(core::Site site) {
-    core::assert_may_sleep();
-    sched::Entity& self = sched::current();
-    if (!self.held_sleeping_locks.push(this, rank_, site)) [[unlikely]]
-        return learn_order(site);
-    take(word_of(&self));
-    return {};
-}
-
 Mutex::State Mutex::learn_order(core::Site site) NO_THREAD_SAFETY_ANALYSIS {
     sched::current().held_sleeping_locks.learn(rank_, site);
     return lock(site);
@@ -67,13 +54,6 @@ void Mutex::lock_second(core::Site site) {
     take(word_of(&self));
 }
 
-void Mutex::take(u64 me) {
-    u64 free = 0;
-    if (!owner_.compare_exchange_strong(free, me, std::memory_order_acquire, std::memory_order_relaxed)) [[unlikely]]
-        lock_slow(me);
-    owner_cpu_.store(arch::local_load<&arch::CpuLocal::id>().raw, std::memory_order_relaxed);
-}
-
 bool Mutex::try_lock(core::Site site) {
     sched::Entity& self = sched::current();
     if (!try_take(word_of(&self))) return false;
@@ -83,6 +63,12 @@ bool Mutex::try_lock(core::Site site) {
 }
 
 void Mutex::lock_slow(u64 me) {
+    sched::current().held_sleeping_locks.set_awaited(this, true);
+    spin_or_sleep(me);
+    sched::current().held_sleeping_locks.set_awaited(this, false);
+}
+
+void Mutex::spin_or_sleep(u64 me) {
     Node node;
     for (;; node.lost_a_race = true) {
         if (spin(me)) return;
@@ -100,14 +86,6 @@ void Mutex::lock_slow(u64 me) {
         // acquire pairs with the release of the hand-over.
         if ((owner_.load(std::memory_order_acquire) & ~kWaiters) == me) return;
     }
-}
-
-void Mutex::unlock(State) {
-    sched::Entity& self = sched::current();
-    self.held_sleeping_locks.pop(this);
-    u64 mine = word_of(&self);
-    if (!owner_.compare_exchange_strong(mine, 0, std::memory_order_release, std::memory_order_relaxed)) [[unlikely]]
-        unlock_slow();
 }
 
 void Mutex::unlock_slow() {

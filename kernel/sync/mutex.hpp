@@ -17,21 +17,43 @@ public:
     }
 
     using State = core::NothingToRestore;
-    State lock(core::Site site = core::Site::current()) ACQUIRE();
+    // Here and unlock() below are the ways without contention: they are part of every read and write.
+    State lock(core::Site site = core::Site::current()) ACQUIRE() {
+        core::assert_may_sleep();
+        sched::Entity& self = sched::current();
+        if (!self.held_sleeping_locks.push(this, rank_, site)) [[unlikely]]
+            return learn_order(site);
+        take(word_of(&self));
+        return {};
+    }
     [[nodiscard]] bool try_lock(core::Site site = core::Site::current()) TRY_ACQUIRE(true);
     // The second of two locks of the same rank; see MutexPairGuard.
     void lock_second(core::Site site = core::Site::current()) ACQUIRE();
-    void unlock(State = {}) RELEASE();
+    void unlock(State = {}) RELEASE() {
+        sched::Entity& self = sched::current();
+        self.held_sleeping_locks.pop(this);
+        u64 mine = word_of(&self);
+        if (!owner_.compare_exchange_strong(mine, 0, std::memory_order_release, std::memory_order_relaxed)) [[unlikely]]
+            unlock_slow();
+    }
     bool held_by_me() const;
 
 private:
     class Node;
 
+    static u64 word_of(const sched::Entity* thread) { return reinterpret_cast<u64>(thread); }
     [[gnu::noinline, gnu::cold]] State learn_order(core::Site site);
     bool try_take(u64 me);
     bool spin(u64 me);
-    void take(u64 me);
-    void lock_slow(u64 me);
+    void take(u64 me) {
+        u64 free = 0;
+        if (!owner_.compare_exchange_strong(free, me, std::memory_order_acquire, std::memory_order_relaxed))
+            [[unlikely]]
+            lock_slow(me);
+        owner_cpu_.store(arch::local_load<&arch::CpuLocal::id>().raw, std::memory_order_relaxed);
+    }
+    [[gnu::noinline]] void lock_slow(u64 me);
+    void spin_or_sleep(u64 me);
     void unlock_slow();
 
     static constexpr u64 kWaiters = 1;  // in owner_: somebody is on the queue, so unlock() must look at it

@@ -64,6 +64,7 @@ void RwLock::write_unlock() {
 
 void RwLock::wait_for_turn(bool writer) {
     Node node(writer);
+    sched::current().held_sleeping_locks.set_awaited(this, true);
     queue_.take_or_wait(node, "rwlock", [&] {
         const u64 before = state_.fetch_or(kWaiters, std::memory_order_acq_rel);  // stops the fast paths
         // If nobody else waits, the lock may have become free since the fast path failed; a reader may join readers.
@@ -72,6 +73,7 @@ void RwLock::wait_for_turn(bool writer) {
         state_.fetch_add((writer ? kWriter : kReader) - kWaiters, std::memory_order_acquire);
         return true;
     });
+    sched::current().held_sleeping_locks.set_awaited(this, false);
 }
 
 // Gives the lock, which nobody owns any more, to those whose turn it is, and wakes them. They own it before they run.

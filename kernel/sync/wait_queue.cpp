@@ -11,6 +11,9 @@ constinit InterruptPending g_interrupt_pending = [](sched::Entity&) { return fal
 constinit std::atomic<bool> g_watching_sleeps{false};
 void (*g_on_watched_sleep)() = nullptr;
 
+constinit std::atomic<bool> g_sleeps_watched{true};  // before there is a watch, nobody has to call it
+void (*g_watch_sleeps)() = nullptr;
+
 void WaitQueue::announce_locked(WaitNode& node, Place place) {
     ASSERT(node.phase_.load(std::memory_order_relaxed) == WaitNode::Phase::Off, "a wait node is announced twice");
     if (detail::ListTraits::get_next(&head_) == nullptr) detail::ListAlgorithms::init_header(&head_);
@@ -142,6 +145,8 @@ inline WaitResult sleep_until_end(bool (*taken)(const void* waiter), const void*
             sched::finish_sleep();
             return *end;
         }
+        if (kind == sched::SleepKind::Uninterruptible && !g_sleeps_watched.load()) [[unlikely]]
+            g_watch_sleeps();  // seq_cst: sleep_watch.cpp
         sched::schedule();
     }
 }

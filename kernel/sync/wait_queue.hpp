@@ -51,6 +51,10 @@ extern InterruptPending g_interrupt_pending;
 // While the flag is set, the next sleep that a signal could end calls the function first (kernel/ipc/deadlock/watch.hpp).
 extern std::atomic<bool> g_watching_sleeps;
 extern void (*g_on_watched_sleep)();
+// The watch over long sleeps, set by kernel/task/sleep_watch.cpp. While it is off, whoever goes to an uninterruptible sleep calls
+// g_watch_sleeps() after having become Blocking: it is then on.
+extern std::atomic<bool> g_sleeps_watched;
+extern void (*g_watch_sleeps)();
 
 namespace detail {
 using ListTraits = boost::intrusive::list_node_traits<void*>;

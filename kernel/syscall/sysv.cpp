@@ -9,20 +9,23 @@ namespace hd::syscall {
 
 Answer sys_semget(Int key, Int count, Flags flags) { return ipc::sem_get(key, count, flags); }
 
-[[gnu::noinline]] static Answer operate_many(Int id, In<abi::SemBuf> operations, Size count, Nanoseconds deadline) {
+// Several operations, or a time limit.
+[[gnu::noinline]] static Answer operate(Int id, In<abi::SemBuf> operations, Size count, In<abi::Timespec> timeout) {
+    if (count < 1 || id < 0) return fail(Errno::kEINVAL);
+    if (count > abi::kSEMOPM) return fail(Errno::kE2BIG);
+    const Nanoseconds deadline = timeout ? deadline_after(TRY(duration_from(timeout))) : Nanoseconds::max();
     const auto list = TRY(mm::make_array<abi::SemBuf>(count));
     TRY(mm::copy_from_user(list.get(), operations.address(), count * sizeof(abi::SemBuf)));
     return ipc::sem_operate(id, {list.get(), count}, deadline);
 }
 
 Answer sys_semtimedop(Int id, In<abi::SemBuf> operations, Size count, In<abi::Timespec> timeout) {
-    if (count < 1 || id < 0) return fail(Errno::kEINVAL);
-    if (count > abi::kSEMOPM) return fail(Errno::kE2BIG);
-    const Nanoseconds deadline = timeout ? deadline_after(TRY(duration_from(timeout))) : Nanoseconds::max();
-    if (count != 1) return operate_many(id, operations, count, deadline);
-    abi::SemBuf one;  // as a rule
+    if (count != 1 || timeout) [[unlikely]]
+        return operate(id, operations, count, timeout);
+    if (id < 0) return fail(Errno::kEINVAL);
+    abi::SemBuf one;
     TRY(mm::copy_from_user(&one, operations.address(), sizeof one));
-    return ipc::sem_operate(id, {&one, 1}, deadline);
+    return ipc::sem_operate(id, {&one, 1}, Nanoseconds::max());
 }
 
 Answer sys_semctl(Int id, Int number, Int command, Size argument) {

@@ -163,11 +163,14 @@ Result<> check(const CloneRequest& request) {
 
 // The parent's side of vfork(2). It need not wait longer than it lives.
 void wait_for_memory(Process& parent, Process& child) {
-    parent.changed.wait_until("vfork", [&] {
-        if (dying()) return true;
-        const TreeGuard guard(g_tree_lock);
-        return !child.borrows_memory;
-    });
+    parent.changed.wait_until(
+        "vfork",
+        [&] {
+            if (dying()) return true;
+            const TreeGuard guard(g_tree_lock);
+            return !child.borrows_memory;
+        },
+        sched::SleepKind::Killable);
 }
 
 }  // namespace

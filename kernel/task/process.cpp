@@ -96,7 +96,8 @@ char state_letter(const Thread& thread) {
     }
     switch (thread.sleep_kind) {
     case sched::SleepKind::Interruptible: return 'S';
-    case sched::SleepKind::Uninterruptible: return 'D';
+    case sched::SleepKind::Uninterruptible:
+    case sched::SleepKind::Killable: return 'D';
     default: return 'R';  // it was stopped, and goes on
     }
 }
