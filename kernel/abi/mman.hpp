@@ -14,4 +14,11 @@ inline constexpr i32 kMADV_NORMAL = 0, kMADV_RANDOM = 1, kMADV_SEQUENTIAL = 2, k
 inline constexpr u32 kMREMAP_MAYMOVE = 1;
 inline constexpr i32 kMS_ASYNC = 1, kMS_INVALIDATE = 2, kMS_SYNC = 4;
 
+inline constexpr u32 kMLOCK_ONFAULT = 1, kMCL_CURRENT = 1, kMCL_FUTURE = 2, kMCL_ONFAULT = 4;
+
+// membarrier(2): commands, each a bit of what QUERY answers.
+inline constexpr i32 kMEMBARRIER_CMD_QUERY = 0, kMEMBARRIER_CMD_GLOBAL = 1, kMEMBARRIER_CMD_GLOBAL_EXPEDITED = 2,
+                     kMEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED = 4, kMEMBARRIER_CMD_PRIVATE_EXPEDITED = 8,
+                     kMEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED = 16;
+
 }  // namespace hd::abi

@@ -12,7 +12,7 @@ public:
     const bool writer;
 };
 
-template <void (RwLock::*kLock)(core::Site)> void RwLock::learn_order(core::Site site) {
+template <void (RwLock::*kLock)(core::Site)> void RwLock::learn_order(core::Site site) NO_THREAD_SAFETY_ANALYSIS {
     sched::current().held_sleeping_locks.learn(rank_, site);
     (this->*kLock)(site);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // System calls of memory: mmap(2) and relatives.
+#include "kernel/core/call_function.hpp"
+#include "kernel/core/percpu.hpp"
 #include "kernel/fs/tmpfs/tmpfs.hpp"
 #include "kernel/syscall/helpers.hpp"
 
@@ -121,6 +123,85 @@ Answer sys_madvise(Address address, Size size, Int advice) {
     case abi::kMADV_NOHUGEPAGE:
     case abi::kMADV_DONTDUMP:
     case abi::kMADV_DODUMP: return space().check_mapped(VirtAddr{address}, size);  // advice only
+    default: return fail(Errno::kEINVAL);
+    }
+}
+
+// ---- locked memory: no page here is ever taken from a program, so what there is to do is to fetch them
+
+namespace {
+
+struct PageRange {
+    u64 begin, end;
+};
+
+// The pages that hold the bytes. EINVAL: they wrap. (A size that wraps when it is rounded up is 0, as on Linux.)
+Result<PageRange> pages_of(u64 address, u64 size) {
+    const u64 begin = address - address % mm::kPageSize;
+    const u64 end = begin + align_up(size + address % mm::kPageSize, mm::kPageSize);
+    if (end < begin) return fail(Errno::kEINVAL);
+    return PageRange{begin, end};
+}
+
+// EPERM, ENOMEM: RLIMIT_MEMLOCK, which holds for each call by itself. ENOMEM: not all of it is mapped, or may be read.
+Result<> lock_range(u64 address, u64 size, bool fetch) {
+    const auto [begin, end] = TRY(pages_of(address, size));
+    const u64 limit = process().limit(abi::kRLIMIT_MEMLOCK);
+    if (!me().is_root() && limit == 0) return fail(Errno::kEPERM);
+    if (!me().is_root() && end - begin > limit) return fail(Errno::kENOMEM);
+    TRY(space().check_mapped(VirtAddr{begin}, end - begin));
+    for (u64 page = begin; fetch && page != end; page += mm::kPageSize) {
+        u8 byte;
+        if (!mm::copy_from_user(&byte, page, 1)) return fail(Errno::kENOMEM);
+    }
+    return {};
+}
+
+}  // namespace
+
+Answer sys_mlock(Address address, Size size) { return lock_range(address, size, true); }
+
+Answer sys_mlock2(Address address, Size size, Flags flags) {
+    if ((flags & ~abi::kMLOCK_ONFAULT) != 0) return fail(Errno::kEINVAL);
+    return lock_range(address, size, (flags & abi::kMLOCK_ONFAULT) == 0);
+}
+
+Answer sys_munlock(Address address, Size size) {
+    const auto [begin, end] = TRY(pages_of(address, size));
+    return space().check_mapped(VirtAddr{begin}, end - begin);
+}
+
+Answer sys_mlockall(Flags flags) {
+    constexpr u32 kKnown = abi::kMCL_CURRENT | abi::kMCL_FUTURE | abi::kMCL_ONFAULT;
+    if (flags == 0 || (flags & ~kKnown) != 0 || flags == abi::kMCL_ONFAULT) return fail(Errno::kEINVAL);
+    return me().is_root() || process().limit(abi::kRLIMIT_MEMLOCK) != 0 ? Result<>() : fail(Errno::kEPERM);
+}
+
+Answer sys_munlockall() { return 0; }
+
+// ---- memory barriers on other CPUs
+
+// An interrupt and its acknowledgement are a full barrier there (SDM 3A, 8.2.5). All CPUs get one: the caller asks for it so that its
+// other threads need none on their hot paths.
+Answer sys_membarrier(Int command, Flags flags, Int) {
+    constexpr i32 kRegistrations =
+        abi::kMEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | abi::kMEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+    if (flags != 0) return fail(Errno::kEINVAL);
+    switch (command) {
+    case abi::kMEMBARRIER_CMD_QUERY:
+        return kRegistrations | abi::kMEMBARRIER_CMD_GLOBAL | abi::kMEMBARRIER_CMD_GLOBAL_EXPEDITED |
+               abi::kMEMBARRIER_CMD_PRIVATE_EXPEDITED;
+    case abi::kMEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
+    case abi::kMEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
+        space().registered_barriers.fetch_or(command, std::memory_order_relaxed);  // a fact about the program's intent
+        return 0;
+    case abi::kMEMBARRIER_CMD_PRIVATE_EXPEDITED:
+        if ((space().registered_barriers.load(std::memory_order_relaxed) &
+             abi::kMEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0)
+            return fail(Errno::kEPERM);
+        [[fallthrough]];
+    case abi::kMEMBARRIER_CMD_GLOBAL:
+    case abi::kMEMBARRIER_CMD_GLOBAL_EXPEDITED: core::call_on(core::online_cpus(), [](void*) {}, nullptr); return 0;
     default: return fail(Errno::kEINVAL);
     }
 }

@@ -60,12 +60,13 @@ TEST_CASE("vmap: no memory for a stack is an error, and takes nothing", "[mm][vm
     const VirtAddr kept = allocate_kernel_stack().value();
     std::vector<Frame*> all;
     while (auto frame = allocate_frame(Zero::No)) all.push_back(*frame);
-    for (int i = 0; i < 3; ++i) {
+    constexpr usize kTooFew = arch::kKernelStackSize / kPageSize - 1;
+    for (usize i = 0; i < kTooFew; ++i) {
         all.back()->unref();
         all.pop_back();
     }
     REQUIRE(allocate_kernel_stack().error() == Errno::kENOMEM);
-    REQUIRE(frame_counts().free == 3);
+    REQUIRE(frame_counts().free == kTooFew);
     free_kernel_stack(kept);
     REQUIRE(allocate_kernel_stack().value() == kept);
     for (Frame* frame : all) frame->unref();

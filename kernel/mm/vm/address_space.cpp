@@ -57,6 +57,7 @@ Result<RefPtr<AddressSpace>> AddressSpace::fork() NO_THREAD_SAFETY_ANALYSIS {
     if (reaped()) return fail(Errno::kENOMEM);
     child->layout = layout;
     child->stack_limit = stack_limit;
+    child->registered_barriers.store(registered_barriers.load(std::memory_order_relaxed), std::memory_order_relaxed);
     child->break_start_ = break_start_;
     child->break_ = break_;
     TRY(child->vmas_.copy_from(vmas_));

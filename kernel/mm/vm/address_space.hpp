@@ -113,7 +113,8 @@ public:
         VirtAddr code_start{}, code_end{}, data_start{}, data_end{}, heap_start{}, stack_start{};
         VirtAddr arguments_start{}, arguments_end{}, environment_start{}, environment_end{};
     } layout;
-    u64 stack_limit = u64{8} << 20;  // bytes that a stack may grow to (RLIMIT_STACK)
+    u64 stack_limit = u64{8} << 20;           // bytes that a stack may grow to (RLIMIT_STACK)
+    std::atomic<i32> registered_barriers{0};  // membarrier(2)
 
     void activate(CpuId cpu) override;
     void deactivate(CpuId cpu) override;
