@@ -25,4 +25,18 @@ struct SchedParam {
     i32 sched_priority = 0;
 };
 
+// sched_setattr(2). The times are SCHED_DEADLINE's, which there is not; the last two are hints.
+struct SchedAttr {
+    u32 size;
+    u32 sched_policy;
+    u64 sched_flags;
+    i32 sched_nice;
+    u32 sched_priority;
+    u64 sched_runtime, sched_deadline, sched_period;
+    u32 sched_util_min, sched_util_max;
+};
+static_assert(sizeof(SchedAttr) == 56);
+inline constexpr u32 kSCHED_ATTR_SIZE_VER0 = 48;
+inline constexpr u64 kSCHED_FLAG_RESET_ON_FORK = 1, kSCHED_FLAG_KEEP_POLICY = 8, kSCHED_FLAG_KEEP_PARAMS = 16;
+
 }  // namespace hd::abi

@@ -120,6 +120,69 @@ Answer sys_sched_getscheduler(PidArg id) {
     return static_cast<Int>(thread->policy) | (thread->reset_on_fork ? abi::kSCHED_RESET_ON_FORK : 0);
 }
 
+// ---- sched_setattr(2): a structure that says its own size
+
+namespace {
+
+// What a later kernel has added must be zero, or it is told how much there is here. EFAULT, E2BIG.
+Result<abi::SchedAttr> load_attributes(u64 address) {
+    abi::SchedAttr given{};
+    u32 size = TRY(In<u32>(address).load());
+    if (size == 0) size = abi::kSCHED_ATTR_SIZE_VER0;
+    bool fits = size >= abi::kSCHED_ATTR_SIZE_VER0 && size <= mm::kPageSize;
+    for (u64 at = sizeof given; fits && at < size; ++at) fits = TRY(In<u8>(address + at).load()) == 0;
+    if (!fits) {
+        TRY(Out<u32>(address).store(sizeof given));
+        return fail(Errno::kE2BIG);
+    }
+    TRY(mm::copy_from_user(&given, address, std::min<u64>(size, sizeof given)));
+    return given;
+}
+
+Result<> change_nice(Thread& thread, i32 nice) {
+    const i8 value = static_cast<i8>(std::clamp(nice, -20, 19));
+    const bool allowed = me().is_root() || static_cast<u64>(20 - value) <= process().limit(abi::kRLIMIT_NICE);
+    if (value < thread.nice && !allowed) return fail(Errno::kEPERM);
+    sched::set_nice(thread, value);
+    return {};
+}
+
+}  // namespace
+
+Answer sys_sched_setattr(PidArg id, Address attributes, Flags flags) {
+    constexpr u64 kKnown = abi::kSCHED_FLAG_RESET_ON_FORK | abi::kSCHED_FLAG_KEEP_POLICY | abi::kSCHED_FLAG_KEEP_PARAMS;
+    if (attributes == 0 || id < 0 || flags != 0) return fail(Errno::kEINVAL);
+    const abi::SchedAttr wanted = TRY(load_attributes(attributes));
+    const RefPtr<Thread> thread = TRY(thread_of(id));
+    if ((wanted.sched_flags & ~kKnown) != 0) return fail(Errno::kEINVAL);
+    const bool keep_policy = (wanted.sched_flags & abi::kSCHED_FLAG_KEEP_POLICY) != 0;
+    const sched::Policy policy = keep_policy ? thread->policy : TRY(policy_of(static_cast<Int>(wanted.sched_policy)));
+    // To keep the parameters is to keep the policy as well (Linux: __sched_setscheduler()).
+    if ((wanted.sched_flags & abi::kSCHED_FLAG_KEEP_PARAMS) != 0) {
+        if (!may_change(thread->process())) return fail(Errno::kEPERM);
+    } else {
+        TRY(change_policy(*thread, policy, static_cast<Int>(wanted.sched_priority)));
+        if (!sched::is_realtime(policy)) TRY(change_nice(*thread, wanted.sched_nice));
+    }
+    thread->reset_on_fork = (wanted.sched_flags & abi::kSCHED_FLAG_RESET_ON_FORK) != 0;
+    return 0;
+}
+
+Answer sys_sched_getattr(PidArg id, Address attributes, UInt size, Flags flags) {
+    if (attributes == 0 || id < 0 || flags != 0 || size < abi::kSCHED_ATTR_SIZE_VER0 || size > mm::kPageSize)
+        return fail(Errno::kEINVAL);
+    const RefPtr<Thread> thread = TRY(thread_of(id));
+    abi::SchedAttr found{};
+    found.size = static_cast<u32>(std::min<u64>(size, sizeof found));
+    found.sched_policy = static_cast<u32>(thread->policy);
+    if (thread->reset_on_fork) found.sched_flags = abi::kSCHED_FLAG_RESET_ON_FORK;
+    if (sched::is_realtime(thread->policy))
+        found.sched_priority = thread->realtime_priority;
+    else
+        found.sched_nice = thread->nice;
+    return mm::copy_to_user(attributes, &found, found.size);
+}
+
 Answer sys_sched_get_priority_max(Int policy) { return sched::is_realtime(TRY(policy_of(policy))) ? 99 : 0; }
 
 Answer sys_sched_get_priority_min(Int policy) { return sched::is_realtime(TRY(policy_of(policy))) ? 1 : 0; }

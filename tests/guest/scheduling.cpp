@@ -5,9 +5,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/times.h>
 
 #include <atomic>
+#include <cstdint>
 #include <new>
 #include <vector>
 
@@ -248,4 +250,83 @@ TEST_CASE("a thousand hand-overs through two pipes") {
         REQUIRE(answer == byte);
     }
     CHECK(WEXITSTATUS(wait_status(child)) == 0);
+}
+
+namespace {
+
+struct Attributes {  // struct sched_attr, which this C library does not have yet
+    std::uint32_t size = 56, policy = 0;
+    std::uint64_t flags = 0;
+    std::int32_t nice = 0;
+    std::uint32_t priority = 0;
+    std::uint64_t runtime = 0, deadline = 0, period = 0;
+    std::uint32_t util_min = 0, util_max = 0;
+};
+constexpr std::uint64_t kResetOnFork = 1, kKeepPolicy = 8, kKeepParameters = 16;
+
+int set_attributes(const Attributes& wanted, pid_t thread = 0, unsigned flags = 0) {
+    return syscall(SYS_sched_setattr, thread, &wanted, flags) == 0 ? 0 : errno;
+}
+int get_attributes(Attributes& found, pid_t thread = 0, unsigned size = sizeof(Attributes), unsigned flags = 0) {
+    return syscall(SYS_sched_getattr, thread, &found, size, flags) == 0 ? 0 : errno;
+}
+
+// 0, or the number of the first look that differs. In a child, as the policy stays.
+int attributes_kept() {
+    Attributes found;
+    if (set_attributes({.policy = SCHED_RR, .priority = 7}) != 0) return 1;
+    if (get_attributes(found) != 0 || found.policy != SCHED_RR || found.priority != 7 || found.nice != 0) return 2;
+    if (sched_getscheduler(0) != SCHED_RR) return 3;
+    if (set_attributes({.policy = SCHED_OTHER, .flags = kKeepPolicy, .priority = 9}) != 0) return 4;
+    if (get_attributes(found) != 0 || found.policy != SCHED_RR || found.priority != 9) return 5;
+    if (set_attributes({.policy = SCHED_FIFO, .flags = kKeepParameters, .priority = 50}) != 0) return 6;
+    if (get_attributes(found) != 0 || found.policy != SCHED_RR || found.priority != 9) return 7;  // all of it
+    if (set_attributes({.policy = SCHED_BATCH, .flags = kResetOnFork, .nice = 5}) != 0) return 8;
+    if (get_attributes(found) != 0 || found.policy != SCHED_BATCH || found.nice != 5 || found.flags != kResetOnFork)
+        return 9;
+    if (getpriority(PRIO_PROCESS, 0) != 5) return 10;
+    if (set_attributes({.policy = SCHED_OTHER, .nice = 100}) != 0 || getpriority(PRIO_PROCESS, 0) != 19) return 11;
+    return get_attributes(found, 0, 48) == 0 && found.size == 48 ? 0 : 12;
+}
+
+}  // namespace
+
+TEST_CASE("sched_setattr: policy, priority, nice value, and what is kept") { CHECK(child_exit(attributes_kept) == 0); }
+
+TEST_CASE("sched_setattr: its errors, and sizes of other kernels") {
+    CHECK(set_attributes({.policy = 99}) == EINVAL);
+    CHECK(set_attributes({.policy = SCHED_OTHER, .priority = 1}) == EINVAL);
+    CHECK(set_attributes({.policy = SCHED_FIFO, .priority = 0}) == EINVAL);
+    CHECK(set_attributes({.policy = SCHED_FIFO, .priority = 100}) == EINVAL);
+    CHECK(set_attributes({.flags = std::uint64_t{1} << 40}) == EINVAL);
+    CHECK(set_attributes({}, -1) == EINVAL);
+    CHECK(set_attributes({}, 0, 1) == EINVAL);
+    CHECK(set_attributes({}, 0x3fff'ffff) == ESRCH);
+    CHECK(syscall(SYS_sched_setattr, 0, nullptr, 0) == -1);
+    CHECK(errno == EINVAL);
+    CHECK(syscall(SYS_sched_setattr, 0, 8, 0) == -1);
+    CHECK(errno == EFAULT);
+    struct {
+        Attributes known;
+        std::uint64_t later = 0;
+    } larger;
+    larger.known.size = sizeof larger;
+    CHECK(set_attributes(larger.known) == 0);
+    larger.later = 1;
+    CHECK(set_attributes(larger.known) == E2BIG);
+    CHECK(larger.known.size >= 48);
+    CHECK(larger.known.size < sizeof larger);  // so much is known
+    CHECK(set_attributes({.size = 16}) == E2BIG);
+    CHECK(set_attributes({.size = 0}) == 0);
+    Attributes found;
+    CHECK(get_attributes(found, 0, 40) == EINVAL);
+    CHECK(get_attributes(found, 0, 5000) == EINVAL);
+    CHECK(get_attributes(found, 0, 56, 1) == EINVAL);
+    CHECK(get_attributes(found, 0x3fff'ffff) == ESRCH);
+    CHECK(child_exit([] {
+              if (setuid(65534) != 0) return 1;
+              if (set_attributes({.policy = SCHED_FIFO, .priority = 1}) != EPERM) return 2;
+              if (set_attributes({.nice = -5}) != EPERM) return 3;
+              return set_attributes({.nice = 5}) == 0 ? 0 : 4;
+          }) == 0);
 }
