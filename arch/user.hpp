@@ -8,7 +8,7 @@
 
 // Gives: struct TrapFrame with
 //          user_mode(), interrupts_enabled(), ip(), set_ip(), sp(), set_sp(), syscall_number(), syscall_argument(0..5),
-//          result(), set_result()
+//          result(), set_result(), kPreserved, copy_preserved()
 #include <arch_impl/user.hpp>
 
 namespace hd::arch {

@@ -40,6 +40,7 @@
 #include "kernel/sched/scheduler.hpp"
 #include "kernel/sync/wait_queue.hpp"
 #include "kernel/task/life.hpp"
+#include "kernel/task/livelock.hpp"
 #include "kernel/task/sleep_watch.hpp"
 #include "kernel/time/timer.hpp"
 #include "kernel/tty/terminal.hpp"
@@ -83,6 +84,7 @@ void first_thread(void*) {
     fs::mount_devfs();
     fs::mount_procfs();
     task::init_sleep_watch();
+    task::init_livelock_watch();
     if (core::command_line_has("ktest"))
         arch::power_off(core::run_kernel_tests() == 0 ? arch::ExitStatus::Success : arch::ExitStatus::TestFailure);
     ipc::init_futexes();

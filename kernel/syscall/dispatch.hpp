@@ -9,4 +9,8 @@ namespace hd::syscall {
 // Task context, IRQs on.
 void dispatch(arch::TrapFrame& frame);
 
+// A thread that is watched for livelock goes back to user mode: was it a system call, and did it get the thread further?
+// (kernel/syscall/livelock.cpp) Task context. A second look at the same return does no harm.
+void watch_return(const arch::TrapFrame& frame);
+
 }  // namespace hd::syscall

@@ -8,6 +8,7 @@
 #include "kernel/ipc/pipe.hpp"
 #include "kernel/syscall/helpers.hpp"
 #include "kernel/syscall/pieces.hpp"
+#include "kernel/task/livelock.hpp"
 
 namespace hd::syscall {
 
@@ -255,15 +256,15 @@ static Answer record_lock(fs::File& file, u32 command, InOut<abi::Flock> argumen
     if ((type == fs::LockType::Shared && !file.readable()) || (type == fs::LockType::Exclusive && !file.writable()))
         return fail(Errno::kEBADF);
     const bool wait = command == abi::kF_SETLKW || command == abi::kF_OFD_SETLKW;
-    return fs::set_record_lock(*file.inode, owner, type, range, wait);
+    return task::note_if_busy(fs::set_record_lock(*file.inode, owner, type, range, wait));
 }
 
 Answer sys_flock(Fd fd, UInt operation) {
     const fs::FileRef file = TRY(file_of(fd));
     const bool wait = (operation & abi::kLOCK_NB) == 0;
     switch (operation & ~abi::kLOCK_NB) {
-    case abi::kLOCK_SH: return fs::set_whole_lock(*file, fs::LockType::Shared, wait);
-    case abi::kLOCK_EX: return fs::set_whole_lock(*file, fs::LockType::Exclusive, wait);
+    case abi::kLOCK_SH: return task::note_if_busy(fs::set_whole_lock(*file, fs::LockType::Shared, wait));
+    case abi::kLOCK_EX: return task::note_if_busy(fs::set_whole_lock(*file, fs::LockType::Exclusive, wait));
     case abi::kLOCK_UN: return fs::set_whole_lock(*file, fs::LockType::None, wait);
     default: return fail(Errno::kEINVAL);
     }

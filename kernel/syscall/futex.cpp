@@ -6,6 +6,7 @@
 #include "kernel/abi/time.hpp"
 #include "kernel/ipc/pi_futex.hpp"
 #include "kernel/syscall/helpers.hpp"
+#include "kernel/task/livelock.hpp"
 #include "kernel/task/thread.hpp"
 #include "kernel/time/timer.hpp"
 
@@ -24,11 +25,12 @@ Result<u64> limited_wait(task::RestartBlock& block) {
     const Errno error = ipc::futex_wait(word, static_cast<u32>(block.arguments[1]),
                                         static_cast<u32>(block.arguments[1] >> 32), block.deadline);
     if (error == kNoError) return 0;
+    task::note_failure(error);
     return fail(error == Errno::kERESTARTSYS ? Errno::kERESTART_RESTARTBLOCK : error);
 }
 
 Answer begin_wait(ipc::FutexWord word, u32 flags, u32 expected, u32 bits, Nanoseconds deadline) {
-    if (deadline == Nanoseconds::max()) return ipc::futex_wait(word, expected, bits, deadline);
+    if (deadline == Nanoseconds::max()) return task::note_if_busy(ipc::futex_wait(word, expected, bits, deadline));
     task::RestartBlock& block = task::current_thread().restart;
     block = {limited_wait, deadline, {word.address, expected | u64{bits} << 32, flags}};
     return limited_wait(block);
@@ -70,7 +72,7 @@ Result<Nanoseconds> absolute(In<abi::Timespec> timeout, bool wall) {
     case abi::kFUTEX_WAKE_OP: return ipc::futex_wake_op(word, second, value, count, third);
     case abi::kFUTEX_LOCK_PI: return ipc::pi_lock(word, TRY(absolute(timeout, true)));
     case abi::kFUTEX_LOCK_PI2: return ipc::pi_lock(word, TRY(absolute(timeout, wall)));
-    case abi::kFUTEX_TRYLOCK_PI: return ipc::pi_try_lock(word);
+    case abi::kFUTEX_TRYLOCK_PI: return task::note_if_busy(ipc::pi_try_lock(word));
     case abi::kFUTEX_UNLOCK_PI: return ipc::pi_unlock(word);
     case abi::kFUTEX_WAIT_REQUEUE_PI:
         return ipc::futex_wait_requeue_pi(word, value, abi::kFUTEX_BITSET_MATCH_ANY, TRY(absolute(timeout, wall)),

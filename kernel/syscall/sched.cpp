@@ -5,6 +5,7 @@
 #include "kernel/core/percpu.hpp"
 #include "kernel/ipc/pi_futex.hpp"
 #include "kernel/syscall/helpers.hpp"
+#include "kernel/task/livelock.hpp"
 #include "kernel/task/tree.hpp"
 
 namespace hd::syscall {
@@ -67,6 +68,7 @@ template <class Visitor> Result<> for_each_named(Int which, Int who, Visitor vis
 }  // namespace
 
 Answer sys_sched_yield() {
+    task::note_futile();
     sched::yield();
     return 0;
 }

@@ -4,6 +4,7 @@
 #include "kernel/ipc/sysv_sem.hpp"
 #include "kernel/ipc/sysv_shm.hpp"
 #include "kernel/syscall/helpers.hpp"
+#include "kernel/task/livelock.hpp"
 
 namespace hd::syscall {
 
@@ -16,7 +17,7 @@ Answer sys_semget(Int key, Int count, Flags flags) { return ipc::sem_get(key, co
     const Nanoseconds deadline = timeout ? deadline_after(TRY(duration_from(timeout))) : Nanoseconds::max();
     const auto list = TRY(mm::make_array<abi::SemBuf>(count));
     TRY(mm::copy_from_user(list.get(), operations.address(), count * sizeof(abi::SemBuf)));
-    return ipc::sem_operate(id, {list.get(), count}, deadline);
+    return task::note_if_busy(ipc::sem_operate(id, {list.get(), count}, deadline));
 }
 
 Answer sys_semtimedop(Int id, In<abi::SemBuf> operations, Size count, In<abi::Timespec> timeout) {
@@ -25,7 +26,7 @@ Answer sys_semtimedop(Int id, In<abi::SemBuf> operations, Size count, In<abi::Ti
     if (id < 0) return fail(Errno::kEINVAL);
     abi::SemBuf one;
     TRY(mm::copy_from_user(&one, operations.address(), sizeof one));
-    return ipc::sem_operate(id, {&one, 1}, Nanoseconds::max());
+    return task::note_if_busy(ipc::sem_operate(id, {&one, 1}, Nanoseconds::max()));
 }
 
 Answer sys_semctl(Int id, Int number, Int command, Size argument) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernel/syscall/helpers.hpp"
+#include "kernel/task/livelock.hpp"
 #include "kernel/task/posix_timer.hpp"
 #include "kernel/task/tree.hpp"
 
@@ -46,6 +47,7 @@ Result<u64> relative_sleep(task::RestartBlock& block) {
 }
 
 Result<u64> sleep_for(Nanoseconds duration, Out<abi::Timespec> rest) {
+    if (duration <= task::kTinySleep) task::note_futile();
     task::RestartBlock& block = task::current_thread().restart;
     block = {relative_sleep, deadline_after(duration), {rest.address()}};
     return relative_sleep(block);

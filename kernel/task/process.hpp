@@ -53,6 +53,16 @@ struct IntervalTimer {
 // A change that the parent has not been told of by wait(2).
 enum class StopReport : u8 { None, Stopped, Continued };
 
+// The watch for livelock over a process's threads: kernel/task/livelock.hpp.
+struct LivelockWatch {
+    enum class State : u8 { Quiet, Watched, Telling, Told };
+    State state = State::Quiet;  // Told: once, and never again
+    Nanoseconds since{};         // Watched: the beginning
+    Nanoseconds not_before{};    // Quiet: when it may be suspected again
+    usize threads = 0;           // at the beginning, as are the pages that were touched
+    u64 faults = 0;
+};
+
 class PosixTimer;
 struct OfTimers;
 struct OfParent;
@@ -118,6 +128,8 @@ public:
     StopReport stop_report GUARDED_BY(signal_lock) = StopReport::None;
     Usage exited_usage GUARDED_BY(signal_lock);  // of threads that are gone
     char name[16] GUARDED_BY(signal_lock) = {};  // a zombie's: its last thread's
+
+    LivelockWatch livelock GUARDED_BY(signal_lock);
 
     // ---- queues
     sync::WaitQueue child_changed;   // wait(2) of this process

@@ -21,13 +21,44 @@ namespace hd::task {
 class Process;
 
 // Bits of sched::Entity::user_work.
-inline constexpr u32 kWorkSignal = 1;  // a signal, a stop or the process's end: on_return_to_user() looks
+inline constexpr u32 kWorkSignal = 1;   // a signal, a stop or the process's end: on_return_to_user() looks
+inline constexpr u32 kWorkWatched = 2;  // watched for livelock: stays set meanwhile, and keeps nobody from user mode
 
 // What restart_syscall(2) continues after a stop: a sleep with an absolute end.
 struct RestartBlock {
     Result<u64> (*resume)(RestartBlock& block) = nullptr;
     Nanoseconds deadline{};  // of the monotonic clock
     u64 arguments[3] = {};   // `resume`'s own
+};
+
+// What the watch for livelock knows of a thread (kernel/task/livelock.hpp).
+struct Repetition {
+    static constexpr usize kKinds = 6;   // of calls in vain
+    static constexpr usize kWords = 40;  // of a thread's state: the place of its call, registers, the top of its stack
+
+    // The thread's own.
+    u32 tries = 0;  // calls in vain while it was not watched, since `since`
+    Nanoseconds since{};
+    Nanoseconds entered{};  // the call in vain that it is in; 0: none
+
+    // Since it is watched. Guarded by its process's signal_lock.
+    u32 counts[kKinds] = {};  // calls in vain
+    u32 in_haste = 0;         // those that came shortly after the call before
+    u64 states[4] = {};       // a bit for each state that it was in, by hash
+    // What changes from one to the next, by the words' last bytes: a counter, if it always is one word that grows by as much.
+    u8 last_bytes[kWords] = {};
+    u8 counter = 0, counter_step = 0;
+    u32 other_changes = 0;
+    u32 hand_overs = 0;         // it was woken by another thread's doing, or woke one
+    u64 where = 0;              // the last one's place in the program
+    Nanoseconds left_kernel{};  // when it last went back from a call
+    Nanoseconds run_time{};     // what it had run before
+
+    u32 in_vain() const {
+        u32 sum = 0;
+        for (const u32 count : counts) sum += count;
+        return sum;
+    }
 };
 
 struct OfProcess;
@@ -68,6 +99,7 @@ public:
     u64 robust_list = 0;              // set_robust_list(2)
     Nanoseconds timer_slack{50'000};  // prctl(PR_SET_TIMERSLACK): only remembered; timers here are exact
     bool reset_on_fork = false;       // sched_setscheduler(2), SCHED_RESET_ON_FORK
+    Repetition repetition;
 
     // ---- kernel/ipc/pi_futex's, guarded by its lock
     ipc::PiFutex* owned_pi_futexes = nullptr;  // locks that it owns and others wait for

@@ -109,9 +109,12 @@ void on_return_to_user(arch::TrapFrame& frame) {
         arch::irq_enable();
         sched::preempt_if_due(sched::PreemptionPoint::ReturnToUser);
         // acquire: pairs with the release of whoever set the flag after preparing the signal.
-        if (sched::current().user_work.load(std::memory_order_acquire) != 0) task::on_return_to_user(frame);
+        if (const u32 work = sched::current().user_work.load(std::memory_order_acquire); work != 0) [[unlikely]] {
+            if ((work & task::kWorkWatched) != 0) syscall::watch_return(frame);
+            if ((work & ~task::kWorkWatched) != 0) task::on_return_to_user(frame);
+        }
         arch::irq_disable();
-        if (sched::current().user_work.load(std::memory_order_relaxed) == 0 &&
+        if ((sched::current().user_work.load(std::memory_order_relaxed) & ~task::kWorkWatched) == 0 &&
             arch::local_load<&arch::CpuLocal::need_resched>() == 0)
             return;
     }

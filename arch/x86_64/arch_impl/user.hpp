@@ -32,6 +32,12 @@ struct TrapFrame {
         const u64 arguments[6] = {rdi, rsi, rdx, r10, r8, r9};
         return arguments[index];
     }
+    // The place of the call, and what calls preserve.
+    static constexpr usize kPreserved = 8;
+    void copy_preserved(u64* words) const {
+        usize at = 0;
+        for (const u64 word : {rip, rsp, rbx, rbp, r12, r13, r14, r15}) words[at++] = word;
+    }
     u64 result() const { return rax; }
     void set_result(u64 value) { rax = value; }
     // Makes the frame execute its system call, or call `nr`, again: back over the two bytes of `syscall`.

@@ -3,6 +3,7 @@
 // files in fd.
 #include "kernel/fs/procfs/nodes.hpp"
 #include "kernel/ipc/deadlock/wait.hpp"
+#include "kernel/task/livelock.hpp"
 #include "kernel/task/tree.hpp"
 
 namespace hd::fs::proc {
@@ -73,6 +74,11 @@ Result<> put_wchan(TextSink& sink, const Subject& subject) {
 Result<> put_waits(TextSink& sink, const Subject& subject) {
     TRY(check_inspect(resources_of(*subject.process)));
     ipc::describe_waits(sink, *subject.process);
+    return {};
+}
+
+Result<> put_livelock(TextSink& sink, const Subject& subject) {
+    task::describe_livelock(sink, *subject.process);
     return {};
 }
 
@@ -152,6 +158,7 @@ constexpr Node kEntries[] = {
     file("cmdline", put_cmdline),
     file("comm", put_comm, 0644, store_comm),
     file("environ", put_environ, 0400),
+    file("livelock", put_livelock),
     file("maps", put_maps),
     file("mountinfo", put_mountinfo),
     file("mounts", put_mounts),

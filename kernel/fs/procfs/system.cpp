@@ -20,6 +20,7 @@
 #include "kernel/mm/slab/slab.hpp"
 #include "kernel/mm/slab/vmap.hpp"
 #include "kernel/sched/scheduler.hpp"
+#include "kernel/task/livelock.hpp"
 #include "kernel/task/sleep_watch.hpp"
 #include "kernel/time/timer.hpp"
 
@@ -196,12 +197,12 @@ Result<> store_exit_status(std::string_view text, const Subject&) {
     return {};
 }
 
-void put_sleep_limit(TextSink& sink) { format_to(sink, "{}\n", task::sleep_limit().raw / 1'000'000'000); }
-
-Result<> store_sleep_limit(std::string_view text, const Subject&) {
-    const auto seconds = take_number(text);
-    if (!seconds || !text.empty() || *seconds > task::kMaxSleepLimit) return fail(Errno::kEINVAL);
-    task::set_sleep_limit(milliseconds(static_cast<i64>(*seconds) * 1000));
+// A setting in seconds.
+template <auto kGet> void put_seconds(TextSink& sink) { format_to(sink, "{}\n", kGet().raw / 1'000'000'000); }
+template <auto kSet, u64 kMost> Result<> store_seconds(std::string_view text, const Subject&) {
+    const auto number = take_number(text);
+    if (!number || !text.empty() || *number > kMost) return fail(Errno::kEINVAL);
+    kSet(seconds(static_cast<i64>(*number)));
     return {};
 }
 
@@ -251,7 +252,10 @@ constexpr Node kKernelNodes[] = {
     file("version", put_uts<&Utsname::version>),
     file("hostname", put_uts<&Utsname::nodename>, 0644, store_uts<core::set_host_name>),
     file("domainname", put_uts<&Utsname::domainname>, 0644, store_uts<core::set_domain_name>),
-    file("hung_task_timeout_secs", of_machine<put_sleep_limit>, 0644, store_sleep_limit),
+    file("hung_task_timeout_secs", of_machine<put_seconds<task::sleep_limit>>, 0644,
+         store_seconds<task::set_sleep_limit, task::kMaxSleepLimit>),
+    file("livelock_secs", of_machine<put_seconds<task::livelock_window>>, 0644,
+         store_seconds<task::set_livelock_window, task::kMaxLivelockWindow>),
     file("pid_max", of_machine<put_constant<task::PidTable::kLimit>>),
     file("ngroups_max", of_machine<put_constant<Credentials::kMaxGroups>>),
 };

@@ -63,6 +63,8 @@ public:
     static Result<RefPtr<AddressSpace>> create();
     ~AddressSpace();
 
+    u64 minor_faults() const { return minor_faults_.load(std::memory_order_relaxed); }
+
     // A copy-on-write copy. When it returns, no CPU can write to a shared page through a stale TLB entry. ENOMEM.
     Result<RefPtr<AddressSpace>> fork();
 
