@@ -38,7 +38,8 @@ CXX_WARNINGS := $(WARNINGS) -Wold-style-cast -Wmissing-declarations -Wsuggest-ov
 
 find_sources = $(sort $(shell find $(wildcard $(1)) -type f \( $(2) \) 2>/dev/null))
 
-KERNEL_SOURCES := $(call find_sources,kernel arch/x86_64 boot,-name '*.cpp' -o -name '*.S')
+VDSO_SOURCE := arch/x86_64/vdso/functions.cpp
+KERNEL_SOURCES := $(filter-out $(VDSO_SOURCE),$(call find_sources,kernel arch/x86_64 boot,-name '*.cpp' -o -name '*.S'))
 KTEST_SOURCES := $(call find_sources,tests/kernel,-name '*.cpp')
 
 include kernel/drivers/font.mk
@@ -89,6 +90,18 @@ $(B)/obj/%.cpp.o: %.cpp $(B)/stamps/kernel_flags | $(B)/include/boost
 $(B)/obj/%.S.o: %.S $(B)/stamps/kernel_flags | $(B)/include/boost
 	@mkdir -p $(@D); $(SAY) "  AS      $<"
 	@$(KERNEL_CXX) -x assembler-with-cpp $(KERNEL_ASFLAGS) -MMD -MP -c $< -o $@
+
+# The vDSO: user-mode code, linked by itself and carried in the kernel's image.
+VDSO := $(B)/vdso.so
+VDSO_FLAGS := -std=gnu++23 -I. -O2 -g -ffreestanding -fPIC -mno-mmx -mno-sse -fno-exceptions -fno-rtti -fno-stack-protector \
+	-fcf-protection=none $(CXX_WARNINGS) -nostdlib -shared -Wl,-T,arch/x86_64/vdso/vdso.ld -Wl,-soname,linux-vdso.so.1 \
+	-Wl,--hash-style=both -Wl,--eh-frame-hdr -Wl,--build-id=none -Wl,-z,noexecstack -s -Wl,--fatal-warnings
+$(eval $(call stamp,vdso_flags,$(KERNEL_CXX) $(VDSO_FLAGS)))
+$(VDSO): $(VDSO_SOURCE) arch/x86_64/vdso/vdso.ld $(B)/stamps/vdso_flags | $(B)/have/build
+	@mkdir -p $(@D); $(SAY) "  VDSO    $@"
+	@$(KERNEL_CXX) $(VDSO_FLAGS) -MMD -MP -MT $@ -MF $@.d $< -o $@
+$(call object_of,arch/x86_64/vdso/image.S): $(VDSO)
+$(call object_of,arch/x86_64/vdso/image.S): KERNEL_ASFLAGS += -DVDSO_FILE='"$(VDSO)"'
 
 # The kernel is linked twice: first with an empty symbol table for in-kernel backtraces, then with the one read from
 # the first link. The table holds text symbols only and stands behind the text, so it does not move what it names;
@@ -344,7 +357,7 @@ stress: $(B)/heddle.elf $(B)/initramfs.cpio | $(B)/have/run
 # ---- Lint -----------------------------------------------------------------------------------------------------------
 
 .PHONY: lint format
-LINT_CXX_SOURCES := $(filter-out $(B)/%,$(filter %.cpp,$(KERNEL_SOURCES)))
+LINT_CXX_SOURCES := $(filter-out $(B)/%,$(filter %.cpp,$(KERNEL_SOURCES))) $(VDSO_SOURCE)
 FORMATTED := $(call find_sources,kernel arch boot tests userland,-name '*.cpp' -o -name '*.hpp' -o -name '*.c')
 SHELL_SCRIPTS := $(call find_sources,tools,-name '*.sh') .ci/run
 # Without -mgeneral-regs-only: clang has no long double then, and refuses libstdc++'s headers for it.
@@ -386,4 +399,4 @@ clean:
 	rm -rf $(filter-out $(B)/toolchain,$(wildcard $(B)/*)) compile_commands.json
 
 .SECONDARY:
--include $(shell find $(B)/obj $(B)/unit $(B)/fuzz $(B)/guest -name '*.d' 2>/dev/null)
+-include $(VDSO).d $(shell find $(B)/obj $(B)/unit $(B)/fuzz $(B)/guest -name '*.d' 2>/dev/null)

@@ -39,6 +39,7 @@
 #include "kernel/mm/slab/vmap.hpp"
 #include "kernel/sched/scheduler.hpp"
 #include "kernel/sync/wait_queue.hpp"
+#include "kernel/task/exec/vdso.hpp"
 #include "kernel/task/life.hpp"
 #include "kernel/task/livelock.hpp"
 #include "kernel/task/sleep_watch.hpp"
@@ -87,6 +88,7 @@ void first_thread(void*) {
     task::init_livelock_watch();
     if (core::command_line_has("ktest"))
         arch::power_off(core::run_kernel_tests() == 0 ? arch::ExitStatus::Success : arch::ExitStatus::TestFailure);
+    task::init_vdso();
     ipc::init_futexes();
     ipc::init_anonymous_files();
     ipc::init_epoll();

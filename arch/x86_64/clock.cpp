@@ -7,16 +7,22 @@
 // the interval is narrow enough - within half a millisecond when instructions are counted and reading is quick - or
 // takes too long. Oscillators and emulators have round frequencies: if a whole MHz lies in the interval, that is taken.
 #include <algorithm>
+#include <new>
 
 #include "arch/boot.hpp"
 #include "arch/cpu.hpp"
 #include "arch/timer.hpp"
 #include "arch/upcalls.hpp"
+#include "arch/vdso.hpp"
 #include "arch/x86_64/acpi.hpp"
 #include "arch/x86_64/apic.hpp"
 #include "arch/x86_64/arch_cpu.hpp"
+#include "arch/x86_64/features.hpp"
 #include "arch/x86_64/platform.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "arch/x86_64/vdso/data.hpp"
+
+extern "C" const hd::u8 vdso_begin[], vdso_end[];  // vdso/image.S
 
 namespace hd::arch {
 
@@ -27,12 +33,6 @@ using u128 = unsigned __int128;
 constexpr u64 kSecond = 1'000'000'000, kMegahertz = 1'000'000;
 constexpr u64 kFemtosecondsPerNanosecond = 1'000'000;
 
-// nanoseconds = (cycles - base) * multiplier >> shift
-struct ClockScale {
-    u64 base_cycles;
-    u32 multiplier;
-    u32 shift;
-};
 constinit ClockScale g_scale{0, 0, 0};
 constinit u64 g_cycles_hz = 0;
 constinit u64 g_ticks_per_ns = 0;  // of the APIC timer, times 2^32
@@ -158,12 +158,15 @@ void calibrate_clocks() {
            clock.name, found.elapsed_ns / 1000);
 }
 
-Nanoseconds clock_at(u64 cycles) {
-    return Nanoseconds{
-        static_cast<i64>(static_cast<u64>(u128{cycles - g_scale.base_cycles} * g_scale.multiplier >> g_scale.shift))};
-}
+Nanoseconds clock_at(u64 cycles) { return Nanoseconds{scaled(g_scale, cycles)}; }
 
 Nanoseconds clock_now() { return clock_at(cycles()); }
+
+std::span<const u8> vdso_image() { return {vdso_begin, vdso_end}; }
+
+std::atomic<i64>& vdso_init_data(void* page) {
+    return (new (page) VdsoData{g_scale, 0, g_features.rdtscp})->wall_clock_offset;
+}
 
 i64 boot_wall_clock() { return g_boot_wall_clock; }
 

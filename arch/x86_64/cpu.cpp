@@ -74,6 +74,7 @@ void detect_features() {
     if (g_features.xsave) g_features.xcr0 = cpuid(0xd).eax & kFpuComponents;
     g_features.random = has(basic.ecx, 30);
     g_features.gigabyte_pages = has(extended.edx, 26);
+    g_features.rdtscp = has(extended.edx, 27);
     if (cpuid(0).eax >= 7) {
         const CpuidResult structured = cpuid(7);
         g_features.smep = has(structured.ebx, 7);
@@ -103,6 +104,11 @@ void use_smap() {
     }
 }
 
+// What programs read by RDTSCP, in the vDSO.
+void load_cpu_number(CpuId cpu) {
+    if (g_features.rdtscp) write_msr(Msr::TscAux, cpu.raw);
+}
+
 }  // namespace
 
 void init_cpu() {
@@ -112,6 +118,7 @@ void init_cpu() {
     init_fpu();
     load_descriptors();
     load_syscall_registers();
+    load_cpu_number(CpuId{0});
 }
 
 void init_ap_cpu() {
@@ -119,6 +126,7 @@ void init_ap_cpu() {
     init_fpu();
     load_descriptors();
     load_syscall_registers();
+    load_cpu_number(cpu_local().id);
     init_local_apic();
 }
 

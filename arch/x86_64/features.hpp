@@ -11,6 +11,7 @@ struct Features {
     bool xsave = false;
     bool gigabyte_pages = false;
     bool random = false;  // RDRAND
+    bool rdtscp = false;
     u32 apic_id = 0;
     u64 xcr0 = 0;             // state components that are switched: x87, SSE, AVX; 0 without XSAVE
     u32 fpu_size = 512;       // bytes of an area that FXSAVE or XSAVE fills

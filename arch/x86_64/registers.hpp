@@ -29,6 +29,7 @@ enum class Msr : u32 {
     FsBase = 0xc000'0100,
     GsBase = 0xc000'0101,
     KernelGsBase = 0xc000'0102,  // while the kernel runs, the user's GS base
+    TscAux = 0xc000'0103,        // what RDTSCP gives beside the time: the CPU's number
 };
 inline u64 read_msr(Msr msr) {
     u32 low, high;

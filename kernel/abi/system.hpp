@@ -40,10 +40,6 @@ struct Itimerval {
 };
 inline constexpr i32 kITIMER_REAL = 0;
 
-inline constexpr i32 kCLOCK_REALTIME = 0, kCLOCK_MONOTONIC = 1, kCLOCK_PROCESS_CPUTIME_ID = 2,
-                     kCLOCK_THREAD_CPUTIME_ID = 3, kCLOCK_MONOTONIC_RAW = 4, kCLOCK_REALTIME_COARSE = 5,
-                     kCLOCK_MONOTONIC_COARSE = 6, kCLOCK_BOOTTIME = 7, kCLOCK_REALTIME_ALARM = 8,
-                     kCLOCK_BOOTTIME_ALARM = 9;
 inline constexpr i32 kTIMER_ABSTIME = 1;
 
 inline constexpr u32 kLINUX_REBOOT_MAGIC1 = 0xfee1dead, kLINUX_REBOOT_CMD_RESTART = 0x01234567,

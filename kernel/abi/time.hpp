@@ -18,6 +18,11 @@ struct Timeval {
 };
 static_assert(sizeof(Timeval) == 16);
 
+inline constexpr i32 kCLOCK_REALTIME = 0, kCLOCK_MONOTONIC = 1, kCLOCK_PROCESS_CPUTIME_ID = 2,
+                     kCLOCK_THREAD_CPUTIME_ID = 3, kCLOCK_MONOTONIC_RAW = 4, kCLOCK_REALTIME_COARSE = 5,
+                     kCLOCK_MONOTONIC_COARSE = 6, kCLOCK_BOOTTIME = 7, kCLOCK_REALTIME_ALARM = 8,
+                     kCLOCK_BOOTTIME_ALARM = 9;
+
 constexpr Timespec timespec_of(Nanoseconds time) { return {time.raw / 1'000'000'000, time.raw % 1'000'000'000}; }
 
 }  // namespace hd::abi

@@ -40,7 +40,8 @@ private:
 
 namespace {
 HD_PERCPU core::PerCpu<Late<TimerQueue>, core::PerCpuPolicy::kIrqsOff> g_queues;
-constinit std::atomic<i64> g_wall_clock_offset{0};  // from the monotonic clock, in nanoseconds
+constinit std::atomic<i64> g_boot_offset{0};
+constinit std::atomic<i64>* g_wall_clock_offset = &g_boot_offset;  // from the monotonic clock, in nanoseconds
 }  // namespace
 
 TimerQueue& TimerQueue::mine() { return *g_queues.get(); }
@@ -145,11 +146,16 @@ void set_tick(Nanoseconds deadline) {
 bool take_tick() { return std::exchange(TimerQueue::mine().tick_came, false); }
 
 Nanoseconds wall_clock() {
-    return now() + Nanoseconds{g_wall_clock_offset.load(std::memory_order_relaxed)};  // one word, orders nothing
+    return now() + Nanoseconds{g_wall_clock_offset->load(std::memory_order_relaxed)};  // one word, orders nothing
 }
 
 void set_wall_clock(Nanoseconds since_epoch) {
-    g_wall_clock_offset.store((since_epoch - now()).raw, std::memory_order_relaxed);
+    g_wall_clock_offset->store((since_epoch - now()).raw, std::memory_order_relaxed);
+}
+
+void move_wall_clock(std::atomic<i64>& home) {
+    home.store(g_wall_clock_offset->load(std::memory_order_relaxed), std::memory_order_relaxed);
+    g_wall_clock_offset = &home;
 }
 
 }  // namespace hd::time

@@ -17,6 +17,8 @@ namespace hd::time {
 inline Nanoseconds now() { return arch::clock_now(); }
 Nanoseconds wall_clock();                      // since 1970
 void set_wall_clock(Nanoseconds since_epoch);  // clock_settime(2)
+// The wall clock's offset from now(), in nanoseconds, lives there from now on: where programs can read it. Boot, before they do.
+void move_wall_clock(std::atomic<i64>& home);
 
 class Timer {
 public:

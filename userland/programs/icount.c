@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { kFutexWaitPrivate = 128, kFutexWakePrivate = 129 };  // linux/futex.h, which musl has not
@@ -65,6 +66,15 @@ static uint64_t measure_getppid(void) {
     begin = counter();
     for (int i = 0; i < kCalls; ++i) system_call(SYS_getppid);
     return (counter() - begin - empty) / kCalls;
+}
+
+// The C library's part and the vDSO's: no system call.
+static uint64_t measure_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);  // looks the function up
+    const uint64_t begin = counter();
+    for (int i = 0; i < kCalls; ++i) clock_gettime(CLOCK_MONOTONIC, &now);
+    return (counter() - begin) / kCalls;
 }
 
 // A fork whose child ends at once, and the wait for it.
@@ -253,6 +263,7 @@ static const struct {
     uint64_t (*measure)(void);
 } kTable[] = {
     {"getppid", measure_getppid},
+    {"clock_gettime", measure_clock},
     {"fork_exit_wait", measure_fork},
     {"page_fault_anon", measure_page_fault},
     {"page_fault_anon_rd", measure_page_fault_read},

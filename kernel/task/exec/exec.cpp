@@ -10,6 +10,7 @@
 #include "kernel/mm/slab/slab.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"
 #include "kernel/task/exec/elf.hpp"
+#include "kernel/task/exec/vdso.hpp"
 #include "kernel/task/life.hpp"
 #include "kernel/task/posix_timer.hpp"
 #include "kernel/task/signal/internal.hpp"
@@ -22,7 +23,7 @@ constexpr u64 kPieBase = 0x5555'5555'4000;     // where Linux puts position-inde
 constexpr u32 kMaxScripts = 5;                 // what Linux does; execve(2) says four
 constexpr usize kHeadSize = 256;               // Linux: BINPRM_BUF_SIZE
 constexpr u64 kInitialStack = u64{128} << 10;  // beyond what the arguments take; more comes by page faults
-constexpr usize kAuxEntries = 20;
+constexpr usize kAuxEntries = 21;
 
 // The dynamic linker that a program names (PT_INTERP). It is mapped beside the program, and begins in its place: it finds the
 // program by AT_PHDR and AT_ENTRY, and itself by AT_BASE.
@@ -298,7 +299,13 @@ void commit(Thread& self, const Executable& executable, RefPtr<mm::AddressSpace>
     reset_handlers(process);
 }
 
-Result<> start_program(Thread& self, const Executable& executable, u64 interpreter_bias, const StackLayout& layout,
+// What lies beside the executable.
+struct Companions {
+    u64 interpreter_bias;
+    VirtAddr vdso;
+};
+
+Result<> start_program(Thread& self, const Executable& executable, Companions others, const StackLayout& layout,
                        const Program& program, bool secure) {
     const arch::ElfPlatform platform = arch::elf_platform();
     const ElfImage& image = executable.image;
@@ -310,7 +317,7 @@ Result<> start_program(Thread& self, const Executable& executable, u64 interpret
         {abi::kAT_PHDR, image.header_address + executable.bias},
         {abi::kAT_PHENT, sizeof(abi::Elf64ProgramHeader)},
         {abi::kAT_PHNUM, image.header_count},
-        {abi::kAT_BASE, interpreter_bias},
+        {abi::kAT_BASE, others.interpreter_bias},
         {abi::kAT_FLAGS, 0},
         {abi::kAT_ENTRY, image.entry + executable.bias},
         {abi::kAT_UID, who.uid},
@@ -321,6 +328,7 @@ Result<> start_program(Thread& self, const Executable& executable, u64 interpret
         {abi::kAT_RANDOM, layout.random},
         {abi::kAT_HWCAP2, platform.hwcap2},
         {abi::kAT_EXECFN, layout.file_name},
+        {abi::kAT_SYSINFO_EHDR, others.vdso.raw},
         {abi::kAT_PLATFORM, layout.platform},
         {abi::kAT_MINSIGSTKSZ, platform.min_signal_stack},
         {abi::kAT_NULL, 0},
@@ -332,8 +340,8 @@ Result<> start_program(Thread& self, const Executable& executable, u64 interpret
         return mm::copy_to_user(address, bytes.data(), bytes.size());
     };
     TRY(write_stack(to_user, layout, program, platform.name, random, auxiliary));
-    const u64 entry =
-        executable.interpreter ? executable.interpreter->image.entry + interpreter_bias : image.entry + executable.bias;
+    const u64 entry = executable.interpreter ? executable.interpreter->image.entry + others.interpreter_bias
+                                             : image.entry + executable.bias;
     arch::init_user_frame(self.frame(), VirtAddr{entry}, VirtAddr{layout.stack_pointer});
     return {};
 }
@@ -355,7 +363,7 @@ Result<> exec(const fs::WalkStart& start, Program& program) {
     const RefPtr<mm::AddressSpace> space = TRY(map_executable(executable));
     const StackLayout layout = plan_stack(arch::kUserEnd.raw, program, arch::elf_platform().name, kAuxEntries);
     TRY(map_stack(*space, layout, executable.image.executable_stack));
-    const u64 interpreter_bias = TRY(map_interpreter(*space, executable));
+    const Companions others{TRY(map_interpreter(*space, executable)), TRY(map_vdso(*space))};
     OwnCopies own = TRY(copy_shared(process));
     TRY(become_only_thread(self));
 
@@ -363,7 +371,7 @@ Result<> exec(const fs::WalkStart& start, Program& program) {
     const bool secure = take_credentials(process, executable);
     process.dumpable = !secure;
     reset_thread(self, program.path);
-    auto started = start_program(self, executable, interpreter_bias, layout, program, secure);
+    auto started = start_program(self, executable, others, layout, program, secure);
     if (!started) begin_exit(process, abi::kSIGSEGV);
     return started;
 }
