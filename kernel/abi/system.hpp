@@ -38,7 +38,7 @@ struct Tms {
 struct Itimerval {
     Timeval it_interval, it_value;
 };
-inline constexpr i32 kITIMER_REAL = 0;
+inline constexpr i32 kITIMER_REAL = 0, kITIMER_VIRTUAL = 1, kITIMER_PROF = 2;
 
 inline constexpr i32 kTIMER_ABSTIME = 1;
 

@@ -23,6 +23,11 @@ inline constexpr i32 kCLOCK_REALTIME = 0, kCLOCK_MONOTONIC = 1, kCLOCK_PROCESS_C
                      kCLOCK_MONOTONIC_COARSE = 6, kCLOCK_BOOTTIME = 7, kCLOCK_REALTIME_ALARM = 8,
                      kCLOCK_BOOTTIME_ALARM = 9;
 
+// Other processes' and threads' CPU time (clock_getcpuclockid(3)): the complement of the number above three bits.
+inline constexpr i32 kCPUCLOCK_PROF = 0, kCPUCLOCK_VIRT = 1, kCPUCLOCK_SCHED = 2, kCPUCLOCK_KIND = 3,
+                     kCPUCLOCK_PERTHREAD = 4;
+constexpr i32 cpu_clock(i32 id, i32 kind) { return ~id * 8 | kind; }
+
 constexpr Timespec timespec_of(Nanoseconds time) { return {time.raw / 1'000'000'000, time.raw % 1'000'000'000}; }
 
 }  // namespace hd::abi

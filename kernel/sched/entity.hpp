@@ -90,6 +90,8 @@ struct Entity {
     u64 voluntary_switches = 0, involuntary_switches = 0, migrations = 0;
     Nanoseconds start_time{};
 
+    u32 tick_work = 0;  // bits that each tick sets in user_work; relaxed: read_parameter()
+
     // What the watch saw of it last (kernel/task/sleep_watch.cpp; its thread's own).
     u64 watched_switches = ~u64{0};
     Nanoseconds watched_since{};

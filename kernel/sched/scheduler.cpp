@@ -241,6 +241,9 @@ void on_tick(bool user) NO_THREAD_SAFETY_ANALYSIS {
     if (sample) {
         queue.next_sample = now + kTick;
         ++(user ? running.user_ticks : running.system_ticks);
+        // relaxed: for this CPU, on its way back from this interrupt.
+        if (const u32 work = read_parameter(running.tick_work); work != 0)
+            running.user_work.fetch_or(work, std::memory_order_relaxed);
         const bool nice = read_parameter(running.nice) > 0;
         (!user ? queue.system_ticks : nice ? queue.nice_ticks : queue.user_ticks).add();
     }

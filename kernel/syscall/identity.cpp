@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernel/syscall/helpers.hpp"
+#include "kernel/task/cpu_clock.hpp"
 #include "kernel/task/tree.hpp"
 
 namespace hd::syscall {
@@ -132,7 +133,10 @@ static Result<> set_limit(task::Process& target, u32 resource, const abi::RLimit
     const task::TreeGuard guard(task::g_tree_lock);
     abi::RLimit& place = target.limits[resource];
     if (limit.rlim_max > place.rlim_max && !me().is_root()) return fail(Errno::kEPERM);
-    place = limit;
+    if (resource == abi::kRLIMIT_CPU)
+        task::set_cpu_limit(target, limit);
+    else
+        place = limit;
     return {};
 }
 

@@ -23,12 +23,8 @@ Result<Nanoseconds> read_clock(Int clock) {
     case abi::kCLOCK_MONOTONIC_RAW:
     case abi::kCLOCK_MONOTONIC_COARSE:
     case abi::kCLOCK_BOOTTIME: return time::now();
-    case abi::kCLOCK_PROCESS_CPUTIME_ID: {
-        const task::Usage usage = process().usage();
-        return usage.user + usage.system;
-    }
     case abi::kCLOCK_THREAD_CPUTIME_ID: return sched::cpu_time(task::current_thread());
-    default: return fail(Errno::kEINVAL);
+    default: return TRY(task::CpuClock::of(clock)).read();
     }
 }
 
@@ -53,6 +49,27 @@ Result<u64> sleep_for(Nanoseconds duration, Out<abi::Timespec> rest) {
     return relative_sleep(block);
 }
 
+// As relative_sleep(), by a CPU clock. arguments[1]: the clock.
+Result<u64> cpu_sleep(task::RestartBlock& block) {
+    const task::CpuClock clock = TRY(task::CpuClock::of(static_cast<i32>(block.arguments[1])));
+    if (task::sleep_until(clock, block.deadline) == sync::WaitResult::Ready) return 0;
+    const Out<abi::Timespec> rest(block.arguments[0]);
+    if (rest) TRY(rest.store(abi::timespec_of(std::max(block.deadline - clock.read(), Nanoseconds{0}))));
+    return fail(Errno::kERESTART_RESTARTBLOCK);
+}
+
+Answer sleep_on_cpu_clock(i32 number, bool absolute, Nanoseconds time, Out<abi::Timespec> rest) {
+    const task::CpuClock clock = TRY(task::CpuClock::of(number));
+    if (clock.thread() == &task::current_thread()) return fail(Errno::kEINVAL);  // it would sleep for ever
+    if (absolute)
+        return task::sleep_until(clock, time) == sync::WaitResult::Ready ? Result<>() : fail(Errno::kERESTARTNOHAND);
+    const Nanoseconds now = clock.read();
+    const Nanoseconds deadline = time > Nanoseconds::max() - now ? Nanoseconds::max() : now + time;
+    task::RestartBlock& block = task::current_thread().restart;
+    block = {cpu_sleep, deadline, {rest.address(), static_cast<u32>(number)}};
+    return cpu_sleep(block);
+}
+
 }  // namespace
 
 // ---- clocks
@@ -68,7 +85,7 @@ Answer sys_clock_getres(Int clock, Out<abi::Timespec> resolution) {
 }
 
 Answer sys_clock_settime(Int clock, In<abi::Timespec> time) {
-    if (clock != abi::kCLOCK_REALTIME) return fail(Errno::kEINVAL);
+    if (clock != abi::kCLOCK_REALTIME) return fail(task::CpuClock::of(clock) ? Errno::kEPERM : Errno::kEINVAL);
     const Nanoseconds wanted = TRY(duration_from(time));
     TRY(check_root());
     // The clock must go on for a machine's life before it overflows (Linux: TIME_SETTOD_SEC_MAX).
@@ -97,8 +114,11 @@ Answer sys_nanosleep(In<abi::Timespec> duration, Out<abi::Timespec> rest) {
 Answer sys_clock_nanosleep(Int clock, Flags flags, In<abi::Timespec> time, Out<abi::Timespec> rest) {
     const bool wall = clock == abi::kCLOCK_REALTIME;
     if (!wall && clock != abi::kCLOCK_MONOTONIC && clock != abi::kCLOCK_BOOTTIME) {
-        TRY(read_clock(clock));
-        return fail(Errno::kEOPNOTSUPP);  // "no sleeping against this clock" (clock_nanosleep(2))
+        if (clock == abi::kCLOCK_THREAD_CPUTIME_ID || !task::CpuClock::of(clock)) {
+            TRY(read_clock(clock));
+            return fail(Errno::kEOPNOTSUPP);  // "no sleeping against this clock" (clock_nanosleep(2))
+        }
+        return sleep_on_cpu_clock(clock, (flags & abi::kTIMER_ABSTIME) != 0, TRY(duration_from(time)), rest);
     }
     const Nanoseconds wanted = TRY(duration_from(time));
     if ((flags & abi::kTIMER_ABSTIME) == 0) return sleep_for(wanted, rest);
@@ -120,9 +140,14 @@ static Result<Nanoseconds> interval_from(const abi::Timeval& time) {
     return seconds(std::min(time.tv_sec, kMost)) + microseconds(time.tv_usec);
 }
 
+static task::CpuTime counted_by(Int which) {
+    return which == abi::kITIMER_VIRTUAL ? task::CpuTime::User : task::CpuTime::All;
+}
+
 Answer sys_getitimer(Int which, Out<abi::Itimerval> value) {
-    if (which != abi::kITIMER_REAL) return fail(Errno::kEINVAL);
-    return value.store(itimerval_of(task::read_real_timer(process())));
+    if (which < abi::kITIMER_REAL || which > abi::kITIMER_PROF) return fail(Errno::kEINVAL);
+    return value.store(itimerval_of(which == abi::kITIMER_REAL ? task::read_real_timer(process())
+                                                               : task::read_cpu_interval(counted_by(which))));
 }
 
 Answer sys_setitimer(Int which, In<abi::Itimerval> value, Out<abi::Itimerval> old_value) {
@@ -131,8 +156,9 @@ Answer sys_setitimer(Int which, In<abi::Itimerval> value, Out<abi::Itimerval> ol
     task::IntervalTimer setting;
     setting.value = TRY(interval_from(wanted.it_value));
     setting.interval = TRY(interval_from(wanted.it_interval));
-    if (which != abi::kITIMER_REAL) return fail(Errno::kEINVAL);
-    const task::IntervalTimer old = task::set_real_timer(process(), setting);
+    if (which < abi::kITIMER_REAL || which > abi::kITIMER_PROF) return fail(Errno::kEINVAL);
+    const task::IntervalTimer old = which == abi::kITIMER_REAL ? task::set_real_timer(process(), setting)
+                                                               : task::set_cpu_interval(counted_by(which), setting);
     return store_if_wanted(old_value, itimerval_of(old));
 }
 
@@ -147,11 +173,16 @@ Answer sys_alarm(UInt after) {
 Answer sys_timer_create(Int clock, In<abi::Sigevent> event, Out<i32> id) {
     const bool wall = clock == abi::kCLOCK_REALTIME || clock == abi::kCLOCK_REALTIME_ALARM;
     const bool wakes = clock == abi::kCLOCK_REALTIME_ALARM || clock == abi::kCLOCK_BOOTTIME_ALARM;
-    if (!wall && !wakes && clock != abi::kCLOCK_MONOTONIC && clock != abi::kCLOCK_BOOTTIME) return fail(Errno::kEINVAL);
+    task::TimerClock timed_by{wall, {}};
+    if (!wall && !wakes && clock != abi::kCLOCK_MONOTONIC && clock != abi::kCLOCK_BOOTTIME) {
+        timed_by.cpu = TRY(task::CpuClock::of(clock));
+        if (&timed_by.cpu.process() != &process())
+            return fail(Errno::kEINVAL);  // Linux: allowed; here nobody would look
+    }
     if (wakes) TRY(check_root());
     abi::Sigevent wanted;
     if (event) wanted = TRY(event.load());
-    const i32 made = TRY(task::create_timer(event ? &wanted : nullptr, wall));
+    const i32 made = TRY(task::create_timer(event ? &wanted : nullptr, std::move(timed_by)));
     const Result<> stored = id.store(made);
     if (!stored) (void)task::delete_timer(made);
     return stored;
@@ -165,15 +196,8 @@ Answer sys_timer_settime(Int id, Flags flags, In<abi::Itimerspec> setting, Out<a
     if (!setting) return fail(Errno::kEINVAL);
     const Nanoseconds interval = TRY(duration_from(In<abi::Timespec>(setting.address())));
     const Nanoseconds value = TRY(duration_from(In<abi::Timespec>(setting.address() + sizeof(abi::Timespec))));
-    std::optional<Nanoseconds> deadline;
-    if (value.raw != 0) {
-        deadline = value;
-        if ((flags & abi::kTIMER_ABSTIME) == 0)
-            deadline = deadline_after(value);
-        else if (TRY(task::is_of_wall_clock(id)))
-            deadline = value - time::wall_clock() + time::now();
-    }
-    return store_if_wanted(old, itimerspec_of(TRY(task::set_timer(id, deadline, interval))));
+    const bool absolute = (flags & abi::kTIMER_ABSTIME) != 0;
+    return store_if_wanted(old, itimerspec_of(TRY(task::set_timer(id, {value, interval}, absolute))));
 }
 
 Answer sys_timer_gettime(Int id, Out<abi::Itimerspec> setting) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copying a process, or a thread within one: kernel/task/life.hpp. The copy is made in private and entered in the tree at the end, in
 // one section, from which on others can see it; until then every failure just drops it.
+#include "kernel/task/cpu_clock.hpp"
 #include "kernel/task/life.hpp"
 
 #include <algorithm>
@@ -122,6 +123,7 @@ Result<> enter_tree(Process& parent, Process& child, Thread& thread, const Clone
     const SignalGuard signals(child.signal_lock);
     if ((request.flags & abi::kCLONE_CLEAR_SIGHAND) != 0) std::ranges::fill(child.actions, abi::SigAction{});
     child.threads.push_back(thread);
+    if (child.limit(abi::kRLIMIT_CPU) != abi::kRLIM_INFINITY) watch_cpu_time_locked(child);
     return {};
 }
 
@@ -136,6 +138,7 @@ Result<> enter_process(Process& process, Thread& thread) {
     g_pids.add(thread, tid);
     thread.id = tid;
     process.threads.push_back(thread);
+    if (process.watches_cpu_time) thread.tick_work = kWorkCpuTime;
     return {};
 }
 

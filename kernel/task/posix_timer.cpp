@@ -34,14 +34,49 @@ u64 advance(PosixTimer& timer, Nanoseconds now) {
     return missed;
 }
 
+// A CPU clock's process is the timer's, which clang cannot know. Needs its signal_lock.
+Nanoseconds now_of_locked(const PosixTimer& timer) NO_THREAD_SAFETY_ANALYSIS {
+    return timer.clock.cpu ? timer.clock.cpu.read_locked() : time::now();
+}
+
+void arm_locked(Process& process, PosixTimer& timer, Nanoseconds at) REQUIRES(process.signal_lock) {
+    if (timer.clock.cpu)
+        watch_cpu_time_locked(process);
+    else if (at != Nanoseconds::max())
+        timer.timer.arm(at);
+}
+
+void go_off_locked(Process& process, PosixTimer& timer) REQUIRES(process.signal_lock) {
+    if (!timer.deadline || timer.event.notify == abi::kSIGEV_NONE) return;
+    if (timer.record) {
+        abi::SigInfo& info = timer.record->info;
+        info = {};
+        info.signo = timer.event.signo;
+        info.code = abi::kSI_TIMER;
+        info.timer.timer_id = timer.id;
+        info.timer.value = timer.event.value;
+        timer.pending = send_record_locked(process, timer.target.get(), timer.record);
+        if (timer.pending) return;
+    }
+    // Ignored, or no memory for a record: nobody takes it, so it goes on by itself, at a pace that leaves the CPU some time.
+    constexpr Nanoseconds kRest = milliseconds(1);
+    set_record_locked(timer);
+    if (timer.interval.raw == 0) {
+        timer.deadline = std::nullopt;
+        return;
+    }
+    const Nanoseconds now = now_of_locked(timer);
+    advance(timer, now);
+    arm_locked(process, timer, std::max(*timer.deadline, now + kRest));
+}
+
 IntervalTimer read_locked(const PosixTimer& timer) {
     if (!timer.deadline) return {};
-    Nanoseconds rest = *timer.deadline - time::now();
+    Nanoseconds rest = *timer.deadline - now_of_locked(timer);
     if (rest.raw <= 0) {
         const bool runs_out = timer.interval.raw == 0;
         // What is over but not yet told is not over: 1 ns (Linux).
-        if (runs_out)
-            return {timer.record || timer.event.notify == abi::kSIGEV_NONE ? Nanoseconds{0} : Nanoseconds{1}, {}};
+        if (runs_out) return {Nanoseconds{timer.pending ? 1 : 0}, {}};
         rest = timer.interval - Nanoseconds{(-rest.raw) % timer.interval.raw};
     }
     return {rest, timer.interval};
@@ -51,6 +86,7 @@ IntervalTimer read_locked(const PosixTimer& timer) {
 void clear_locked(Process& process, PosixTimer& timer) REQUIRES(process.signal_lock) {
     timer.deadline = std::nullopt;
     timer.interval = {};
+    timer.pending = false;
     PendingSignals& pending = timer.target ? timer.target->pending : process.pending;
     pending.remove_timer(timer.event.signo, timer.id);
 }
@@ -61,40 +97,37 @@ void destroy(std::unique_ptr<PosixTimer> timer) { timer->timer.cancel(); }
 
 void PosixTimer::expire(time::Timer& alarm) {
     PosixTimer& self = static_cast<Alarm&>(alarm).owner;
-    Process& process = self.process;
-    const SignalGuard guard(process.signal_lock);
-    if (!self.deadline || self.event.notify == abi::kSIGEV_NONE) return;
-    if (self.record) {
-        abi::SigInfo& info = self.record->info;
-        info = {};
-        info.signo = self.event.signo;
-        info.code = abi::kSI_TIMER;
-        info.timer.timer_id = self.id;
-        info.timer.value = self.event.value;
-        if (send_record_locked(process, self.target.get(), self.record)) return;
+    const SignalGuard guard(self.process.signal_lock);
+    go_off_locked(self.process, self);
+}
+
+bool check_cpu_timers_locked(Process& process) {
+    bool watched = false;
+    for (PosixTimer& timer : process.timers) {
+        if (!timer.clock.cpu || !timer.deadline || timer.event.notify == abi::kSIGEV_NONE) continue;
+        if (!timer.pending && now_of_locked(timer) >= *timer.deadline) go_off_locked(process, timer);
+        watched |= timer.deadline.has_value();
     }
-    // Ignored, or no memory for a record: nobody takes it, so it goes on by itself, at a pace that leaves the CPU some time.
-    constexpr Nanoseconds kRest = milliseconds(1);
-    set_record_locked(self);
-    if (self.interval.raw == 0) return;
-    advance(self, time::now());
-    self.timer.arm(std::max(*self.deadline, time::now() + kRest));
+    return watched;
 }
 
 void note_timer_signal_locked(Process& process, abi::SigInfo& info) {
     PosixTimer* const timer = find_locked(process, info.timer.timer_id);
     if (timer == nullptr) return;
     set_record_locked(*timer);
+    timer->pending = false;
     if (!timer->deadline) return;
     u64 missed = 0;
     if (timer->interval.raw != 0) {
-        missed = advance(*timer, time::now());
-        timer->timer.arm(*timer->deadline);
+        missed = advance(*timer, now_of_locked(*timer));
+        arm_locked(process, *timer, *timer->deadline);
+    } else {
+        timer->deadline = std::nullopt;
     }
     timer->overrun = info.timer.overrun = static_cast<i32>(std::min<u64>(missed, INT_MAX));
 }
 
-Result<i32> create_timer(const abi::Sigevent* event, bool wall_clock) {
+Result<i32> create_timer(const abi::Sigevent* event, TimerClock clock) {
     Process& process = current_process();
     abi::Sigevent wanted{};
     wanted.signo = abi::kSIGALRM;
@@ -102,7 +135,7 @@ Result<i32> create_timer(const abi::Sigevent* event, bool wall_clock) {
     const bool sends = wanted.notify == abi::kSIGEV_SIGNAL || wanted.notify == abi::kSIGEV_THREAD_ID;
     if (!sends && wanted.notify != abi::kSIGEV_NONE) return fail(Errno::kEINVAL);
     if (sends && (wanted.signo < 1 || wanted.signo > abi::kSignalCount)) return fail(Errno::kEINVAL);
-    std::unique_ptr<PosixTimer> timer(new (std::nothrow) PosixTimer(process, wanted, wall_clock));
+    std::unique_ptr<PosixTimer> timer(new (std::nothrow) PosixTimer(process, wanted, std::move(clock)));
     if (!timer) return fail(Errno::kEAGAIN);
     set_record_locked(*timer);
     if (!timer->record) return fail(Errno::kEAGAIN);
@@ -118,13 +151,7 @@ Result<i32> create_timer(const abi::Sigevent* event, bool wall_clock) {
     return timer.release()->id;
 }
 
-Result<bool> is_of_wall_clock(i32 id) {
-    Process& process = current_process();
-    const SignalGuard guard(process.signal_lock);
-    return TRY(timer_of_locked(process, id))->wall_clock;
-}
-
-Result<IntervalTimer> set_timer(i32 id, std::optional<Nanoseconds> deadline, Nanoseconds interval) {
+Result<IntervalTimer> set_timer(i32 id, const IntervalTimer& setting, bool absolute) {
     Process& process = current_process();
     sync::MutexGuard timers(process.timers_lock);  // so that it stays
     PosixTimer* timer;
@@ -138,11 +165,20 @@ Result<IntervalTimer> set_timer(i32 id, std::optional<Nanoseconds> deadline, Nan
         timer->overrun = 0;
     }
     timer->timer.cancel();
-    if (!deadline) return old;
+    if (setting.value.raw == 0) return old;
     const SignalGuard guard(process.signal_lock);
+    Nanoseconds deadline = setting.value;
+    if (!absolute) {
+        const Nanoseconds now = now_of_locked(*timer);
+        deadline = deadline > Nanoseconds::max() - now ? Nanoseconds::max() : now + deadline;
+    } else if (timer->clock.wall) {
+        deadline = deadline - time::wall_clock() + time::now();
+    }
     timer->deadline = deadline;
-    timer->interval = interval;
-    if (*deadline != Nanoseconds::max()) timer->timer.arm(*deadline);
+    timer->interval = setting.interval;
+    arm_locked(process, *timer, deadline);
+    // It may be past already.
+    if (timer->clock.cpu) current_thread().user_work.fetch_or(kWorkCpuTime, std::memory_order_relaxed);
     return old;
 }
 

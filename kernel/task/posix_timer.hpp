@@ -10,20 +10,26 @@
 #include <optional>
 
 #include "kernel/abi/mqueue.hpp"
-#include "kernel/task/process.hpp"
+#include "kernel/task/cpu_clock.hpp"
 
 namespace hd::task {
+
+// What a timer's times are of.
+struct TimerClock {
+    bool wall = false;  // CLOCK_REALTIME: only what an absolute time means depends on it
+    CpuClock cpu;       // none: the monotonic clock
+};
 
 class PosixTimer : public HookOf<OfTimers>, public mm::CachedBy<PosixTimer> {
 public:
     static constexpr const char* kCacheName = "posix_timer";
 
-    PosixTimer(Process& owner, const abi::Sigevent& event_in, bool wall)
-        : process(owner), event(event_in), wall_clock(wall), timer(*this) {}
+    PosixTimer(Process& owner, const abi::Sigevent& event_in, TimerClock clock_in)
+        : process(owner), event(event_in), clock(std::move(clock_in)), timer(*this) {}
 
     Process& process;
     abi::Sigevent event;
-    const bool wall_clock;  // of CLOCK_REALTIME: only what an absolute time means depends on it
+    const TimerClock clock;
     i32 id = 0;
     RefPtr<Thread> target;  // SIGEV_THREAD_ID
 
@@ -31,6 +37,7 @@ public:
     std::optional<Nanoseconds> deadline;  // when it goes off, or went off; nullopt: it is not set
     Nanoseconds interval{};
     std::unique_ptr<QueuedSignal> record;  // for its next signal; null: it is pending, or there was no memory
+    bool pending = false;                  // its signal is
     i32 overrun = 0;                       // of the last signal that was taken
 
     struct Alarm : time::Timer {
@@ -44,10 +51,9 @@ private:
 
 // The system calls' bodies, for the current process. EINVAL: no such timer.
 Result<i32> create_timer(const abi::Sigevent* event,
-                         bool wall_clock);  // null: SIGALRM with the timer's number; EAGAIN, EINVAL
-Result<bool> is_of_wall_clock(i32 id);
-// It goes off at `deadline` of the monotonic clock first; without one it is not set. What was set before.
-Result<IntervalTimer> set_timer(i32 id, std::optional<Nanoseconds> deadline, Nanoseconds interval);
+                         TimerClock clock);  // null: SIGALRM with the timer's number; EAGAIN, EINVAL
+// It goes off in or at `setting.value` first; 0: it is not set. What was set before.
+Result<IntervalTimer> set_timer(i32 id, const IntervalTimer& setting, bool absolute);
 Result<IntervalTimer> read_timer(i32 id);
 Result<i32> timer_overrun(i32 id);
 Result<> delete_timer(i32 id);
@@ -55,6 +61,9 @@ Result<> delete_timer(i32 id);
 void delete_timers(Process& process);  // execve(2) and the end
 
 // A timer's signal was taken: arms it again, and puts the overrun into `info`.
+// Those of CPU clocks that are due go off; is there one that is yet to?
+bool check_cpu_timers_locked(Process& process) REQUIRES(process.signal_lock);
+
 void note_timer_signal_locked(Process& process, abi::SigInfo& info) REQUIRES(process.signal_lock);
 
 }  // namespace hd::task

@@ -79,6 +79,10 @@ Usage usage_of(const Thread& thread) {
 
 Usage Process::usage() const {
     const SignalGuard guard(signal_lock);
+    return usage_locked();
+}
+
+Usage Process::usage_locked() const {
     Usage sum = exited_usage;
     for (const Thread& thread : threads) sum.add(usage_of_locked(thread));
     return sum;

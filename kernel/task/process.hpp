@@ -63,6 +63,12 @@ struct LivelockWatch {
     u64 faults = 0;
 };
 
+// A timer of the process's CPU time: setitimer(2).
+struct CpuInterval {
+    Nanoseconds deadline = Nanoseconds::max();  // max(): not set
+    Nanoseconds interval{};
+};
+
 class PosixTimer;
 struct OfTimers;
 struct OfParent;
@@ -149,10 +155,17 @@ public:
     time::Timer real_timer;                                       // setitimer(ITIMER_REAL)
     std::atomic<i64> real_interval{0};                            // nanoseconds; read by the callback
 
+    // ---- what goes off by CPU time: kernel/task/cpu_clock.hpp
+    CpuInterval cpu_intervals[2] GUARDED_BY(signal_lock);   // ITIMER_VIRTUAL, ITIMER_PROF
+    u32 cpu_sleepers GUARDED_BY(signal_lock) = 0;           // threads in cpu_time_passed
+    bool watches_cpu_time GUARDED_BY(signal_lock) = false;  // its threads have kWorkCpuTime in tick_work
+    sync::WaitQueue cpu_time_passed;                        // woken at each tick
+
     const Nanoseconds start_time;
 
     // Of its threads, living and gone, but not of its children. Takes signal_lock.
     Usage usage() const;
+    Usage usage_locked() const REQUIRES(signal_lock);
     bool has_ended() const {
         const core::LockGuard guard(g_tree_lock);
         return life != Life::Alive;

@@ -23,6 +23,7 @@ class Process;
 // Bits of sched::Entity::user_work.
 inline constexpr u32 kWorkSignal = 1;   // a signal, a stop or the process's end: on_return_to_user() looks
 inline constexpr u32 kWorkWatched = 2;  // watched for livelock: stays set meanwhile, and keeps nobody from user mode
+inline constexpr u32 kWorkCpuTime = 4;  // something may go off by CPU time (kernel/task/cpu_clock.hpp)
 
 // What restart_syscall(2) continues after a stop: a sleep with an absolute end.
 struct RestartBlock {

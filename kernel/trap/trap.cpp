@@ -16,6 +16,7 @@
 #include "kernel/mm/vm/address_space.hpp"
 #include "kernel/sched/scheduler.hpp"
 #include "kernel/syscall/dispatch.hpp"
+#include "kernel/task/cpu_clock.hpp"
 #include "kernel/task/memory.hpp"
 #include "kernel/task/signal/signal.hpp"
 #include "kernel/time/timer.hpp"
@@ -111,6 +112,7 @@ void on_return_to_user(arch::TrapFrame& frame) {
         // acquire: pairs with the release of whoever set the flag after preparing the signal.
         if (const u32 work = sched::current().user_work.load(std::memory_order_acquire); work != 0) [[unlikely]] {
             if ((work & task::kWorkWatched) != 0) syscall::watch_return(frame);
+            if ((work & task::kWorkCpuTime) != 0) task::check_cpu_time(task::current_thread());
             if ((work & ~task::kWorkWatched) != 0) task::on_return_to_user(frame);
         }
         arch::irq_disable();
