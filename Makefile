@@ -348,10 +348,11 @@ test-unit-tsan: $(B)/unit/unit_tests_tsan
 test-tools: | $(B)/have/test
 	@$(PYTHON) -m unittest discover -s tests/tools -t .
 
-# Hundreds of boots, for what shows once in hundreds.
+# Hundreds of boots, for what shows once in hundreds; and programs that strain one part each.
 .PHONY: stress
 BOOTS ?= 500
-stress: $(B)/heddle.elf $(B)/initramfs.cpio | $(B)/have/run
+stress: $(B)/heddle.elf $(B)/initramfs.cpio | $(B)/have/run $(B)/have/test
+	@$(PYTHON) tests/stress/programs.py
 	@$(PYTHON) tests/stress/boots.py --boots $(BOOTS)
 
 # ---- Lint -----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import sys
 
 FRAME_LIMIT = 1024
 FILE_LIMIT = 600
-LOC_LIMIT = 27200  # a ratchet: it goes down, but for a new part of the kernel
+LOC_LIMIT = 27350  # a ratchet: it goes down, but for a new part of the kernel
 CLANG = "clang++-19"
 
 

@@ -11,6 +11,7 @@ inline constexpr u32 kO_CREAT = 0100, kO_EXCL = 0200, kO_NOCTTY = 0400, kO_TRUNC
                      kO_NOFOLLOW = 0400000, kO_NOATIME = 01000000, kO_CLOEXEC = 02000000, kO_PATH = 010000000,
                      kO_TMPFILE = 020200000;
 
+inline constexpr u32 kFALLOC_FL_KEEP_SIZE = 1;  // linux/falloc.h
 inline constexpr i32 kAT_FDCWD = -100;
 inline constexpr u32 kAT_SYMLINK_NOFOLLOW = 0x100, kAT_EACCESS = 0x200, kAT_REMOVEDIR = 0x200,
                      kAT_SYMLINK_FOLLOW = 0x400, kAT_NO_AUTOMOUNT = 0x800, kAT_EMPTY_PATH = 0x1000;

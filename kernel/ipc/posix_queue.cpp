@@ -166,6 +166,27 @@ u64 PosixQueue::count() {
     return messages_.size();
 }
 
+void PosixQueue::describe(TextSink& sink) {
+    u64 bytes = 0;
+    core::LockGuard guard(lock_);
+    for (const QueuedMessage& message : messages_) bytes += message.size;
+    const bool asked = static_cast<bool>(notification_.process);
+    const abi::Sigevent& event = notification_.event;
+    format_to(sink, "QSIZE:{:<10} NOTIFY:{:<5} SIGNO:{:<5} NOTIFY_PID:{:<6}\n", bytes, asked ? event.notify : 0,
+              asked && event.notify == abi::kSIGEV_SIGNAL ? event.signo : 0, asked ? notification_.process->pid() : 0);
+}
+
+Result<u64> QueueFile::read_at(fs::IoBuffer& buffer, u64 from) {
+    char text[96];
+    BufferSink sink(text);
+    queue.describe(sink);
+    std::string_view rest = sink.view();
+    rest.remove_prefix(std::min<u64>(from, rest.size()));
+    rest = rest.substr(0, buffer.remaining());
+    TRY(buffer.put({reinterpret_cast<const u8*>(rest.data()), rest.size()}));
+    return rest.size();
+}
+
 u32 PosixQueue::poll(fs::PollTable* table) {
     if (table != nullptr) table->add(poll_queue_);
     core::LockGuard guard(lock_);

@@ -33,6 +33,7 @@ public:
     Result<> send(u64 text, u64 size, u32 priority, bool nonblocking, Nanoseconds deadline);
     Result<u64> receive(u64 text, u64 size, u32& priority, bool nonblocking, Nanoseconds deadline);
     u64 count();
+    void describe(TextSink& sink);
     u32 poll(fs::PollTable* table);
 
     // mq_notify(3), for the current process. EBUSY: somebody has asked before. The second: if it was this one.
@@ -60,10 +61,10 @@ public:
 
     PosixQueue& queue;  // kept by File::inode
 
-    bool seekable() const override { return false; }
     bool can_be_waited_for() const override { return true; }
     const void* type_tag() const override { return &kTag; }
-    Result<u64> read_at(fs::IoBuffer&, u64) override { return fail(Errno::kEINVAL); }
+    // The queue's state, as a line of text (mq_overview(7), "Mounting the message queue filesystem").
+    Result<u64> read_at(fs::IoBuffer& buffer, u64 from) override;
     Result<u64> write_at(fs::IoBuffer&, u64, bool) override { return fail(Errno::kEINVAL); }
     u32 poll(fs::PollTable* table) override { return queue.poll(table); }
 };

@@ -166,6 +166,19 @@ Answer sys_pidfd_open(PidArg pid, Flags flags) {
     return install_new<ipc::PidFd>(abi::kO_CLOEXEC, std::move(process), flags);
 }
 
+Answer sys_pidfd_getfd(Fd pidfd, Fd fd, Flags flags) {
+    if (flags != 0) return fail(Errno::kEINVAL);
+    const fs::FileRef file = TRY(file_of(pidfd));
+    auto* const target = fs::file_cast<ipc::PidFd>(*file);
+    if (target == nullptr) return fail(Errno::kEBADF);
+    const task::Resources theirs = task::resources_of(*target->process);
+    if (!theirs.files) return fail(Errno::kESRCH);
+    const fs::Credentials& whose = theirs.credentials;
+    for (const u32 id : {whose.uid, whose.euid, whose.suid})
+        if (!me().is_root() && id != me().euid) return fail(Errno::kEPERM);  // ptrace(2)'s rule, as in /proc
+    return install(TRY(theirs.files->get(fd)), true);
+}
+
 Answer sys_pidfd_send_signal(Fd fd, Signo signal, In<abi::SigInfo> info, Flags flags) {
     if (flags != 0) return fail(Errno::kEINVAL);
     const fs::FileRef file = TRY(file_of(fd));

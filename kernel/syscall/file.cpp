@@ -336,6 +336,15 @@ Answer sys_ftruncate(Fd fd, Offset size) {
     return 0;
 }
 
+Answer sys_fallocate(Fd fd, Flags mode, Offset offset, Offset size) {
+    if (offset < 0 || size <= 0) return fail(Errno::kEINVAL);
+    const fs::FileRef file = TRY(file_of(fd));
+    if ((mode & ~abi::kFALLOC_FL_KEEP_SIZE) != 0) return fail(Errno::kEOPNOTSUPP);
+    if (!file->writable()) return fail(Errno::kEBADF);
+    if (file->inode->kind == fs::InodeKind::Fifo) return fail(Errno::kESPIPE);
+    return fs::allocate_range(*file->inode, static_cast<u64>(offset), static_cast<u64>(size), mode != 0);
+}
+
 // All files are in memory: they are as safe as they will ever be.
 Answer sys_fsync(Fd fd) {
     const fs::FileRef file = TRY(file_of(fd));

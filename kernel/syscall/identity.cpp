@@ -125,6 +125,64 @@ Answer sys_setgroups(Int count, In<u32> from) {
     });
 }
 
+// ---- capabilities: root has all of them, until it gives all of them up; others have none
+
+namespace {
+
+// The number of CapData that the header's version means. EINVAL: it is unknown, and now the one to be used; `asks`: that was the
+// question (capget(2)).
+Result<usize> capability_words(InOut<abi::CapHeader> header, bool asks, abi::CapHeader& given) {
+    given = TRY(header.load());
+    switch (given.version) {
+    case abi::kCapabilityVersion1: return 1;
+    case abi::kCapabilityVersion2:
+    case abi::kCapabilityVersion3: return 2;
+    default: break;
+    }
+    TRY(header.store({abi::kCapabilityVersion3, given.pid}));
+    return asks ? Result<usize>(0) : fail(Errno::kEINVAL);
+}
+
+abi::CapData capabilities_of(const fs::Credentials& who, usize word) {
+    const bool may_be_root = !who.powerless && (who.euid == 0 || who.uid == 0 || who.suid == 0);
+    const u32 all = static_cast<u32>(abi::kAllCapabilities >> word * 32);
+    return {who.is_root() ? all : 0, may_be_root ? all : 0, 0};
+}
+
+}  // namespace
+
+Answer sys_capget(InOut<abi::CapHeader> header, Out<abi::CapData> data) {
+    abi::CapHeader given;
+    const usize words = TRY(capability_words(header, !data, given));
+    if (words == 0) return 0;
+    if (given.pid < 0) return fail(Errno::kEINVAL);
+    const RefPtr<task::Thread> target =
+        given.pid == 0 ? RefPtr<task::Thread>(&task::current_thread()) : task::find_thread(Pid{given.pid});
+    if (!target) return fail(Errno::kESRCH);
+    if (!data) return 0;
+    const fs::Credentials who = task::resources_of(target->process()).credentials;
+    for (usize word = 0; word < words; ++word)
+        TRY(Out<abi::CapData>(data.address() + word * sizeof(abi::CapData)).store(capabilities_of(who, word)));
+    return 0;
+}
+
+// EPERM for some of them (Linux: any subset of those permitted).
+Answer sys_capset(InOut<abi::CapHeader> header, In<abi::CapData> data) {
+    abi::CapHeader given;
+    const usize words = TRY(capability_words(header, false, given));
+    if (given.pid != 0 && given.pid != task::current_thread().number()) return fail(Errno::kEPERM);
+    bool stays = true, none = true;
+    for (usize word = 0; word < words; ++word) {
+        const abi::CapData wanted = TRY(In<abi::CapData>(data.address() + word * sizeof(abi::CapData)).load());
+        const abi::CapData has = capabilities_of(me(), word);
+        stays &= wanted == abi::CapData{has.effective, has.permitted, 0};
+        none &= wanted == abi::CapData{};
+    }
+    if (stays) return 0;
+    if (!none) return fail(Errno::kEPERM);
+    return change_credentials([](fs::Credentials& who) { who.powerless = true; });
+}
+
 // ---- limits
 
 static Result<> set_limit(task::Process& target, u32 resource, const abi::RLimit& limit) {

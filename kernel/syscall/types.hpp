@@ -5,6 +5,7 @@
 #include <concepts>
 #include <memory>
 
+#include "kernel/abi/capability.hpp"
 #include "kernel/abi/epoll.hpp"
 #include "kernel/abi/fcntl.hpp"
 #include "kernel/abi/futex.hpp"

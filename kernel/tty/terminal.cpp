@@ -64,7 +64,7 @@ Result<> Terminal::become_controlling(bool steal) {
     if (session->leader != &self) return fail(Errno::kEPERM);
     if (session_ == session) return {};
     if (session->terminal) return fail(Errno::kEPERM);
-    if (session_ && !(steal && self.credentials.euid == 0)) return fail(Errno::kEPERM);
+    if (session_ && !(steal && self.credentials.is_root())) return fail(Errno::kEPERM);
     if (session_) std::swap(stolen, session_->terminal);
     session->terminal = RefPtr<task::ControllingTerminal>(this);
     old_session = std::exchange(session_, std::move(session));

@@ -346,3 +346,41 @@ TEST_CASE("what is unlinked lives on while it is open, mapped, or a place to be"
     struct stat status{};
     CHECK(fstatat(folder, ".", &status, 0) == 0);
 }
+
+// ---- files: room for what is to be written --------------------------------------------------------------------------
+
+TEST_CASE("fallocate: room beyond the end, with and without moving it, and the errors") {
+    const Scratch scratch;
+    const Opened file(open("f", O_RDWR | O_CREAT, 0644)), reader(open("f", O_RDONLY)), folder(open(".", O_RDONLY));
+    REQUIRE(write(file, "text", 4) == 4);
+    CHECK(fallocate(file, FALLOC_FL_KEEP_SIZE, 0, 20000) == 0);
+    CHECK(status_of("f").st_size == 4);
+    CHECK(status_of("f").st_blocks >= 20000 / 512);
+    CHECK(fallocate(file, 0, 10000, 5) == 0);
+    CHECK(status_of("f").st_size == 10005);
+    CHECK(fallocate(file, 0, 0, 100) == 0);  // never makes it shorter
+    CHECK(status_of("f").st_size == 10005);
+    char bytes[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    CHECK(pread(file, bytes, 8, 2) == 8);
+    CHECK(memcmp(bytes, "xt\0\0\0\0\0\0", 8) == 0);
+    CHECK(pread(file, bytes, 8, 10000) == 5);
+    CHECK(ftruncate(file, 20000) == 0);
+    CHECK(pread(file, bytes, 8, 19992) == 8);
+    CHECK(memcmp(bytes, "\0\0\0\0\0\0\0\0", 8) == 0);
+    CHECK(posix_fallocate(file, 0, 30000) == 0);
+    CHECK(status_of("f").st_size == 30000);
+
+    CHECK(fails(fallocate(file, 0, -1, 1), EINVAL));
+    CHECK(fails(fallocate(file, 0, 0, 0), EINVAL));
+    CHECK(fails(fallocate(file, 0, 0, -1), EINVAL));
+    CHECK(fails(fallocate(reader, 0, 0, 1), EBADF));
+    CHECK(fails(fallocate(-1, 0, 0, 1), EBADF));
+    CHECK(fails(fallocate(file, 0, INT64_MAX - 10, 100), EFBIG));
+    CHECK(fails(fallocate(file, 0x4000, 0, 1), EOPNOTSUPP));
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    CHECK(fails(fallocate(ends[1], 0, 0, 1), ESPIPE));
+    for (const int end : ends) close(end);
+    const Opened null(open("/dev/null", O_WRONLY));
+    CHECK(fails(fallocate(null, 0, 0, 1), ENODEV));
+}

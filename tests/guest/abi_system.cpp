@@ -366,3 +366,40 @@ TEST_CASE("errors that are easily taken for one another") {
     CHECK(error(SYS_arch_prctl, 0x1002, 0x8000'0000'0000'0000) == EPERM);
     CHECK(error(SYS_arch_prctl, 0x9999, &base) == EINVAL);
 }
+
+// ---- capabilities --------------------------------------------------------------------------------------------------
+
+TEST_CASE("capget and capset: versions, whose, and what cannot be had") {
+    struct Header {
+        std::uint32_t version;
+        int pid;
+    };
+    struct Data {
+        std::uint32_t effective, permitted, inheritable;
+    };
+    constexpr std::uint32_t kVersion1 = 0x19980330, kVersion3 = 0x20080522;
+    const auto get = [](Header& header, Data* data) { return syscall(SYS_capget, &header, data); };
+    const auto set = [](Header& header, Data* data) { return syscall(SYS_capset, &header, data); };
+    if (geteuid() == 0)
+        CHECK(child_exit([&] {
+                  Data data[2] = {}, none[2] = {};
+                  Header header{kVersion3, 0};
+                  if (get(header, data) != 0 || data[0].effective != data[0].permitted || data[0].permitted == 0)
+                      return 1;
+                  if (set(header, data) != 0 || set(header, none) != 0) return 2;
+                  if (get(header, data) != 0 || data[0].permitted != 0 || data[1].effective != 0) return 3;
+                  return geteuid() == 0 && fails(setresuid(1, 2, 3), EPERM) ? 0 : 4;
+              }) == 0);
+    CHECK(child_exit([&] {
+              Data data[2] = {}, wanted[2] = {{1, 1, 0}, {}}, inherited[2] = {{0, 0, 1}, {}};
+              Header unknown{0, 0}, wrong{1, 0}, current{kVersion3, 0}, first{kVersion1, getpid()},
+                  nobody{kVersion3, 0x3fffffff}, negative{kVersion3, -1}, other{kVersion1, getppid()};
+              if (geteuid() == 0 && setresuid(1000, 1000, 1000) != 0) return 100;
+              return first_wrong({get(unknown, nullptr) == 0, unknown.version == kVersion3, get(current, data) == 0,
+                                  data[0].effective == 0 && data[1].effective == 0, get(first, data) == 0,
+                                  set(current, data) == 0, fails(get(nobody, data), ESRCH),
+                                  fails(get(negative, data), EINVAL), fails(get(wrong, data), EINVAL),
+                                  wrong.version == kVersion3, fails(set(current, wanted), EPERM),
+                                  fails(set(current, inherited), EPERM), fails(set(other, data), EPERM)});
+          }) == 0);
+}

@@ -502,3 +502,25 @@ TEST_CASE("queues can be polled, whatever they were opened for") {
     CHECK(events.result() == 0);
     CHECK(receive(queue) == "0 x");
 }
+
+TEST_CASE("a queue's descriptor reads as a line about it") {
+    const Queue queue;
+    const auto line = [&] {
+        char text[128] = {};
+        const ssize_t length = pread(queue, text, sizeof text, 0);
+        return length < 0 ? text_of_error(errno) : std::string(text, static_cast<std::size_t>(length));
+    };
+    if (line() == text_of_error(EBADF)) return;  // a C library's own queues
+    CHECK(line() == "QSIZE:0          NOTIFY:0     SIGNO:0     NOTIFY_PID:0     \n");
+    CHECK(send(queue, "abc") == 0);
+    CHECK(send(queue, "de") == 0);
+    CHECK(line() == "QSIZE:5          NOTIFY:0     SIGNO:0     NOTIFY_PID:0     \n");
+    char byte = 0;
+    CHECK(read(queue, &byte, 1) == 1);
+    CHECK(byte == 'Q');
+    CHECK(read(queue, &byte, 1) == 1);
+    CHECK(byte == 'S');
+    CHECK((write(queue, "x", 1) == -1 && errno == EINVAL));
+    CHECK(receive(queue) == "0 abc");
+    CHECK(receive(queue) == "0 de");
+}

@@ -489,3 +489,28 @@ TEST_CASE("no file without a free descriptor") {
                                   error(SYS_clone3, &arguments, sizeof arguments) == EMFILE, fd == -1});
           }) == 0);
 }
+
+TEST_CASE("pidfd_getfd: another process's file, with its position, and the errors") {
+    char path[] = "/tmp/getfd.XXXXXX";
+    const Opened own(mkstemp(path));
+    unlink(path);
+    REQUIRE(write(own, "abcdef", 6) == 6);
+    const Child child;
+    const Opened process(open_process(child.pid()));
+    const auto get = [&](int fd, unsigned flags = 0) {
+        return syscall(SYS_pidfd_getfd, static_cast<int>(process), fd, flags);
+    };
+    const Opened got(static_cast<int>(get(own)));
+    REQUIRE(got >= 0);
+    CHECK(got != own);
+    CHECK(fcntl(got, F_GETFD) == FD_CLOEXEC);
+    REQUIRE(lseek(got, 2, SEEK_SET) == 2);
+    CHECK(lseek(own, 0, SEEK_CUR) == 2);  // one open file
+    CHECK((get(own, 1) == -1 && errno == EINVAL));
+    CHECK((get(999) == -1 && errno == EBADF));
+    CHECK((syscall(SYS_pidfd_getfd, static_cast<int>(own), 0, 0) == -1 && errno == EBADF));
+    kill(child.pid(), SIGKILL);
+    siginfo_t info{};
+    REQUIRE(wait_for(process, WEXITED, &info) == 0);
+    CHECK((get(own) == -1 && errno == ESRCH));
+}

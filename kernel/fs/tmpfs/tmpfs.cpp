@@ -75,6 +75,12 @@ public:
         return {};
     }
 
+    // What it gets before memory runs out it keeps, as if it had been written.
+    Result<> allocate(u64 begin, u64 end) REQUIRES(lock) override {
+        for (u64 index = begin / mm::kPageSize; index < pages_of(end); ++index) TRY(find_or_add(index));
+        return {};
+    }
+
     void fill_stat(abi::Stat& stat) override {
         Inode::fill_stat(stat);
         stat.st_blocks = static_cast<i64>(charged_.load(std::memory_order_relaxed) * (mm::kPageSize / 512));

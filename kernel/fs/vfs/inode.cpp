@@ -204,4 +204,15 @@ Result<> change_size(Inode& inode, u64 size) {
     return {};
 }
 
+Result<> allocate_range(Inode& inode, u64 begin, u64 size, bool keep_size) {
+    if (inode.is_directory()) return fail(Errno::kEISDIR);
+    if (size > kMaxFileSize || begin > kMaxFileSize - size) return fail(Errno::kEFBIG);
+    sync::MutexGuard guard(inode.lock);
+    TRY(inode.check_write(begin + size));
+    TRY(inode.allocate(begin, begin + size));
+    if (!keep_size) inode.extend(begin + size);
+    inode.touch_modified();
+    return {};
+}
+
 }  // namespace hd::fs

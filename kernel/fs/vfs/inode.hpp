@@ -58,7 +58,8 @@ struct Credentials {
     u32 groups[kMaxGroups] = {};
     usize group_count = 0;
     bool in_group(u32 gid) const;
-    bool is_root() const { return euid == 0; }
+    bool powerless = false;  // has given up its capabilities (capset(2)), until it executes a program as root
+    bool is_root() const { return euid == 0 && !powerless; }
 };
 
 inline constexpr u32 kMayExecute = 1, kMayWrite = 2, kMayRead = 4;
@@ -139,6 +140,8 @@ public:
     // Moves the end up to `size`, not down.
     virtual void extend(u64 /*size*/) REQUIRES(lock) {}
     virtual Result<> truncate(u64 /*size*/) REQUIRES(lock) { return fail(Errno::kEINVAL); }
+    // Makes sure that writing there finds memory. ENODEV: not that kind of file; ENOSPC, ENOMEM, EPERM: it is sealed.
+    virtual Result<> allocate(u64 /*begin*/, u64 /*end*/) REQUIRES(lock) { return fail(Errno::kENODEV); }
     virtual void fill_stat(abi::Stat& stat);
 
     // memfd_create(2), F_GET_SEALS and F_ADD_SEALS of fcntl(2). EINVAL: files of this kind have none; EPERM, EBUSY.
@@ -180,6 +183,8 @@ void drop_set_id(Inode& inode, const Credentials& who);
 Result<> change_times(Inode& inode, abi::Timespec accessed, abi::Timespec modified, const Credentials& who);
 // truncate(2) after check_access(), ftruncate(2) on a writable file. EISDIR, EINVAL, EFBIG.
 Result<> change_size(Inode& inode, u64 size);
+// fallocate(2) of a writable file without other modes than FALLOC_FL_KEEP_SIZE. EFBIG, EISDIR, and those of Inode::allocate().
+Result<> allocate_range(Inode& inode, u64 begin, u64 size, bool keep_size);
 
 inline constexpr u64 kMaxFileSize = (u64{1} << 44) - 1;
 

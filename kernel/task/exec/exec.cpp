@@ -237,6 +237,7 @@ bool take_credentials(Process& process, const Executable& executable) {
                          (inode.file_system.flags.load(std::memory_order_relaxed) & abi::kMS_NOSUID) == 0;
     if (allowed && (inode.mode & abi::kS_ISUID) != 0) credentials.euid = inode.uid;
     if (allowed && (inode.mode & abi::kS_ISGID) != 0 && (inode.mode & 010) != 0) credentials.egid = inode.gid;
+    if (!process.no_new_privileges) credentials.powerless = false;  // who is root has them all again
     credentials.suid = credentials.euid;
     credentials.sgid = credentials.egid;
     const bool secure = credentials.uid != credentials.euid || credentials.gid != credentials.egid;
