@@ -131,21 +131,7 @@ Result<u32> futex_wake(FutexWord word, u32 most, u32 bits) {
 Result<u32> futex_requeue(FutexWord from, FutexWord to, u32 wake, u32 move, std::optional<u32> expected) {
     const mm::MemoryIdentity source = TRY(identify(from)), target = TRY(identify(to));
     if (is_pi_futex(source)) return fail(Errno::kEINVAL);
-    sync::WaitQueue& bucket = bucket_of(source);
-    sync::WaitQueue& other = bucket_of(target);
-    for (;;) {
-        {
-            sync::WaitQueuePairGuard guard(bucket, other);
-            const std::optional<u32> seen = expected ? mm::try_load_user_word(from.address) : u32{0};
-            if (seen) {
-                if (expected && *seen != *expected) return fail(Errno::kEAGAIN);
-                u32 woken = 0;
-                if (wake != 0) woken = TRY(wake_locked(bucket, source, wake, abi::kFUTEX_BITSET_MATCH_ANY));
-                return woken + TRY(move_locked(bucket, source, other, target, move));
-            }
-        }
-        TRY(mm::load_user_word(from.address));
-    }
+    return requeue(source, from.address, target, wake, move, expected);
 }
 
 Result<u32> futex_wake_op(FutexWord first, FutexWord second, u32 wake, u32 wake_second, u32 operation) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernel/abi/futex.hpp"
 #include "kernel/mm/vm/user_ptr.hpp"
 #include "kernel/task/process.hpp"
 
@@ -75,6 +76,27 @@ Result<u32> move_locked(sync::WaitQueue& bucket, const mm::MemoryIdentity& where
         ++moved;
     }
     return moved;
+}
+
+// Both buckets are locked from the look at the word to the end: whoever changes the word and then wakes comes before all of it or after
+// it, and finds each waiter in one of the two buckets.
+Result<u32> requeue(const mm::MemoryIdentity& from, u64 address, const mm::MemoryIdentity& to, u32 wake, u32 move,
+                    std::optional<u32> expected) {
+    sync::WaitQueue& bucket = bucket_of(from);
+    sync::WaitQueue& other = bucket_of(to);
+    for (;;) {
+        {
+            sync::WaitQueuePairGuard guard(bucket, other);
+            const std::optional<u32> seen = expected ? mm::try_load_user_word(address) : u32{0};
+            if (seen) {
+                if (expected && *seen != *expected) return fail(Errno::kEAGAIN);
+                u32 woken = 0;
+                if (wake != 0) woken = TRY(wake_locked(bucket, from, wake, abi::kFUTEX_BITSET_MATCH_ANY));
+                return woken + TRY(move_locked(bucket, from, other, to, move));
+            }
+        }
+        TRY(mm::load_user_word(address));
+    }
 }
 
 }  // namespace hd::ipc

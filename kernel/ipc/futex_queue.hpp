@@ -50,4 +50,9 @@ Result<u32> wake_locked(sync::WaitQueue& bucket, const mm::MemoryIdentity& where
 Result<u32> move_locked(sync::WaitQueue& bucket, const mm::MemoryIdentity& where, sync::WaitQueue& other,
                         const mm::MemoryIdentity& there, u32 most) REQUIRES(bucket.lock(), other.lock());
 
+// FUTEX_REQUEUE and FUTEX_CMP_REQUEUE: wakes some waiters of `from`, whose word is at that address, and moves some of the others to `to`;
+// how many. With `expected`, EAGAIN: the word is another. EFAULT, EINVAL.
+Result<u32> requeue(const mm::MemoryIdentity& from, u64 address, const mm::MemoryIdentity& to, u32 wake, u32 move,
+                    std::optional<u32> expected);
+
 }  // namespace hd::ipc

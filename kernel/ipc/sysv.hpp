@@ -94,14 +94,13 @@ private:
     static constexpr u32 kIndexes = 32768;
 
     // In one piece of memory with the slots themselves, each of which is null or has a reference.
-    struct Slots {
+    struct alignas(std::atomic<SysvObject*>) Slots {
         const u32 capacity;
         std::atomic<SysvObject*>* objects() { return reinterpret_cast<std::atomic<SysvObject*>*>(this + 1); }
         const std::atomic<SysvObject*>* objects() const {
             return reinterpret_cast<const std::atomic<SysvObject*>*>(this + 1);
         }
     };
-    static_assert(sizeof(Slots) <= alignof(std::atomic<SysvObject*>));
 
     // relaxed: the lock orders its holders.
     u32 capacity_locked() const REQUIRES(lock_) {

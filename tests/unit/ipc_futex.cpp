@@ -57,7 +57,9 @@ std::string run_lock(u32 seeds, Entering how) {
         auto inside = std::make_shared<Inside>();
         for (int i = 0; i < 3; ++i)
             sim.spawn([=] {
-                fake::g_hooks.user_word = [](u64) -> std::atomic<u32>& { return g_word; };  // each run begins without
+                fake::g_hooks.user_memory = [](u64) {
+                    return reinterpret_cast<u8*>(&g_word);
+                };  // each run begins without
                 for (int round = 0; round < 4; ++round) {
                     lock(how);
                     fake::expect(inside->enter() == 1, "two threads have the lock");
@@ -73,10 +75,11 @@ std::string run_lock(u32 seeds, Entering how) {
 
 TEST_CASE("a lock made of a futex excludes, and nobody sleeps for ever", "[ipc]") {
     CHECK(run_lock(3000, Entering::AsItIs) == "");
-    fake::g_hooks.user_word = nullptr;
+    fake::g_hooks.user_memory = nullptr;
 }
 
 TEST_CASE("a waiter who looks at the word before entering loses wake-ups, and the explorer finds it", "[ipc]") {
     CHECK(run_lock(3000, Entering::LookingFirst) != "");
-    fake::g_hooks.user_word = nullptr;
+    std::construct_at(&ipc::bucket_of(kWhere));  // a run that failed has left its waiters there
+    fake::g_hooks.user_memory = nullptr;
 }

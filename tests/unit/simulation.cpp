@@ -3,15 +3,21 @@
 #include "tests/unit/simulation.hpp"
 
 #include <cstdlib>
+#include <optional>
 
 #include "kernel/core/call_function.hpp"
 #include "kernel/sched/run_queue.hpp"
 #include "kernel/sync/wait_queue.hpp"
 #include "kernel/time/timer.hpp"
+#include "tests/unit/fake_arch/task.hpp"
+#include "tests/unit/mm_machine.hpp"
 
 namespace hd::test {
 
-struct Simulation::Thread : sched::Entity {
+struct Simulation::Thread {
+    sched::Entity* entity = nullptr;
+    std::unique_ptr<sched::Entity> kernel;  // either
+    std::shared_ptr<task::Thread> user;     // or
     std::function<void()> body;
     std::atomic<bool> reaped{false};
 };
@@ -37,16 +43,34 @@ Simulation::Simulation(const fake::Exploration& options) : options_(options) {}
 
 Simulation::~Simulation() {
     for (auto& thread : threads_)  // abandoned threads may have been waiting with a lock held
-        std::construct_at(&thread->held_sleeping_locks);
+        std::construct_at(&thread->entity->held_sleeping_locks);
 }
 
 sched::Entity& Simulation::spawn(std::function<void()> body, CpuMask affinity) {
     Thread& thread = *threads_.emplace_back(std::make_unique<Thread>());
-    thread.id = static_cast<i32>(threads_.size());
+    thread.kernel = std::make_unique<sched::Entity>();
+    thread.entity = thread.kernel.get();
+    thread.entity->affinity = affinity;
+    prepare(thread, std::move(body));
+    return *thread.entity;
+}
+
+task::Thread& Simulation::spawn_in(std::shared_ptr<task::Process> process, std::function<void()> body) {
+    Thread& thread = *threads_.emplace_back(std::make_unique<Thread>());
+    thread.user = fake::make_thread(std::move(process));
+    thread.entity = thread.user.get();
+    prepare(thread, std::move(body));
+    return *thread.user;
+}
+
+std::shared_ptr<task::Process> Simulation::make_process() { return fake::make_process(); }
+
+void Simulation::prepare(Thread& thread, std::function<void()> body) {
+    thread.entity->id = static_cast<i32>(threads_.size());
+    thread.entity->reap = [](sched::Entity& dead) {
+        g_simulation->threads_[static_cast<usize>(dead.id) - 1]->reaped = true;
+    };
     thread.body = std::move(body);
-    thread.affinity = affinity;
-    thread.reap = [](sched::Entity& dead) { static_cast<Thread&>(dead).reaped = true; };
-    return thread;
 }
 
 void Simulation::interrupt(sched::Entity& thread) {
@@ -55,8 +79,12 @@ void Simulation::interrupt(sched::Entity& thread) {
 }
 
 u64 Simulation::random(u64 below) {
-    random_state_ = random_state_ * 6364136223846793005 + options_.seed * 2 + 1;
-    return (random_state_ >> 33) % below;
+    // SplitMix64: the first numbers of neighbouring seeds have nothing to do with each other either.
+    random_state_ += 0x9e37'79b9'7f4a'7c15;
+    u64 mixed = random_state_ ^ options_.seed * 0xd134'2543'de82'ef95;
+    mixed = (mixed ^ mixed >> 30) * 0xbf58'476d'1ce4'e5b9;
+    mixed = (mixed ^ mixed >> 27) * 0x94d0'49bb'1331'11eb;
+    return (mixed ^ mixed >> 31) % below;
 }
 
 void Simulation::boot(CpuId cpu) {
@@ -65,7 +93,7 @@ void Simulation::boot(CpuId cpu) {
     if (cpu.raw == 0) {
         while (sched::g_scheduling_cpus.load().count() != g_simulation->cpus()) arch::cpu_relax();
         for (auto& thread : g_simulation->threads_) {
-            thread->context = arch::make_context(
+            thread->entity->context = arch::make_context(
                 VirtAddr{},
                 [](void* argument) {
                     auto* self = static_cast<Thread*>(argument);
@@ -74,7 +102,7 @@ void Simulation::boot(CpuId cpu) {
                     sched::exit_current();
                 },
                 thread.get());
-            sched::start(*thread);
+            sched::start(*thread->entity);
         }
     }
     sched::idle_loop();
@@ -87,7 +115,11 @@ bool Simulation::done() {
 }
 
 std::string Simulation::run() {
-    fake::reset(options_.cpus);
+    std::optional<MmMachine> memory;
+    if (with_memory_)
+        memory.emplace(options_.cpus);
+    else
+        fake::reset(options_.cpus);
     install_interrupts();
     for (u32 i = 0; i < fake::kMaxSimulatedCpus; ++i) {
         sched::g_scheduling_cpus.remove(CpuId{i});
@@ -114,7 +146,8 @@ namespace {
 std::string simulate_one(u64 seed, u32 cpus, u32 expected_steps, const std::function<void(Simulation&)>& build) {
     fake::Exploration options;
     options.seed = seed;
-    options.strategy = seed % 2 == 0 ? fake::Strategy::Random : fake::Strategy::Pct;
+    constexpr fake::Strategy kStrategies[] = {fake::Strategy::Random, fake::Strategy::Pct, fake::Strategy::Bounded};
+    options.strategy = kStrategies[seed % 3];
     options.cpus = cpus;
     options.expected_steps = expected_steps;
     Simulation simulation(options);
@@ -130,11 +163,11 @@ std::string simulate(u32 seeds, const std::function<void(Simulation&)>& build, u
     const char* wanted = std::getenv("HD_SEED");
     const u64 first = wanted != nullptr ? std::strtoull(wanted, nullptr, 0) : 1;
     if (wanted != nullptr) seeds = 1;
-    // A rehearsal, the same for every seed, tells how long a run is about: where Pct's points of change may lie.
+    // A rehearsal, the same for every seed, tells how long a run is about: where points of change may lie.
     std::string failure = simulate_one(0, max_cpus, 1, build);
     const u32 expected_steps = fake::steps_taken();
     for (u64 seed = first; seed < first + seeds && failure.empty(); ++seed)
-        failure = simulate_one(seed, min_cpus + static_cast<u32>(seed / 2 % (max_cpus - min_cpus + 1)), expected_steps,
+        failure = simulate_one(seed, min_cpus + static_cast<u32>(seed / 3 % (max_cpus - min_cpus + 1)), expected_steps,
                                build);
     return failure;
 }

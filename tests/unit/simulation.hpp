@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernel/sched/scheduler.hpp"
+#include "kernel/task/process.hpp"
 #include "tests/unit/fake_arch/explorer.hpp"
 
 namespace hd::test {
@@ -26,6 +27,11 @@ public:
 
     // A kernel thread that runs `body`; before run(), or from another thread of the simulation.
     sched::Entity& spawn(std::function<void()> body, CpuMask affinity = CpuMask::all());
+    // A process without memory, files or relatives, and a thread of it, with a number of its own.
+    std::shared_ptr<task::Process> make_process();
+    task::Thread& spawn_in(std::shared_ptr<task::Process> process, std::function<void()> body);
+    // The kernel's allocators work, as MmMachine has them. Makes a run a good deal longer.
+    void use_memory() { with_memory_ = true; }
     // Runs on the host after all threads have ended; its expect()s count as well.
     void at_end(std::function<void()> check) { checks_.push_back(std::move(check)); }
 
@@ -42,6 +48,7 @@ public:
 
 private:
     struct Thread;
+    void prepare(Thread& thread, std::function<void()> body);
     static void boot(CpuId cpu);
     static bool done();
 
@@ -50,6 +57,7 @@ private:
     std::vector<std::function<void()>> checks_;
     std::unique_ptr<sched::Entity> idle_[fake::kMaxSimulatedCpus];
     u64 random_state_ = 0;
+    bool with_memory_ = false;
 };
 
 // For simulated threads: needs that much time of a CPU; sleeps that long.

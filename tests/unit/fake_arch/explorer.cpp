@@ -20,8 +20,8 @@ struct State {
     Exploration options;
     u64 random = 0;
     u32 steps = 0;
-    u32 order[kMaxSimulatedCpus] = {};  // Pct: priorities, higher runs first
-    u32 streak = 0;                     // Pct: points since another CPU had its turn
+    u32 order[kMaxSimulatedCpus] = {};  // Pct, Bounded: priorities, higher runs first
+    u32 streak = 0;                     // Pct, Bounded: points since another CPU had its turn
     u32 change_points[3] = {};
     Fiber host;
     std::string failure;
@@ -85,6 +85,7 @@ HD_SIMULATOR void at_point(Point kind) {
         state.order[self.local.id.raw] = 0;
         state.streak = 0;
     }
+    if (state.options.strategy == Strategy::Bounded && !lowered) return;
     if (choose(state) != static_cast<i32>(self.local.id.raw)) leave();
 }
 

@@ -6,6 +6,7 @@
 // Strategies: Random switches often and anywhere. Pct (Burckhardt and others, "A Randomized Scheduler with Probabilistic
 // Guarantees of Finding Bugs", ASPLOS 2010) runs the CPU of highest priority and lowers it at a few random points: few
 // switches, in bad places; a bug that needs d of them is found with a probability that does not vanish with run length.
+// Bounded lets a CPU go on until it halts or spins, whoever could run meanwhile, but for up to three preemptions at random points.
 #pragma once
 #include <string>
 
@@ -13,14 +14,14 @@
 
 namespace hd::fake {
 
-enum class Strategy : u8 { Random, Pct };
+enum class Strategy : u8 { Random, Pct, Bounded };
 
 struct Exploration {
     u64 seed = 1;
     Strategy strategy = Strategy::Random;
     u32 cpus = 2;
     u32 max_steps = 400'000;     // more of them count as a livelock
-    u32 expected_steps = 3'000;  // Pct: the points of change lie among so many first ones
+    u32 expected_steps = 3'000;  // Pct, Bounded: the points of change lie among so many first ones
     Nanoseconds step{20};        // how far the clock goes at each simulation point
 };
 

@@ -43,8 +43,8 @@ struct Hooks {
     void (*irq_exit)() = nullptr;
     // Resolves a fault in the simulated user memory; false: it cannot.
     bool (*page_fault)(const upcall::PageFault& fault) = nullptr;
-    // The word that user_load_u32() reads, for models that have no page tables.
-    std::atomic<u32>& (*user_word)(u64 address) = nullptr;
+    // Where user memory is, for models that have no page tables.
+    u8* (*user_memory)(u64 address) = nullptr;
 };
 extern Hooks g_hooks;
 

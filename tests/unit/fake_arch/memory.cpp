@@ -88,6 +88,7 @@ arch::Entry* last_level_entry(Cpu& cpu, VirtAddr address) {
 
 // A user access with its faults: gives the byte's place, or nullptr when the fault hook cannot help.
 u8* user_byte(VirtAddr address, bool write) {
+    if (g_hooks.user_memory != nullptr) return g_hooks.user_memory(address.raw);
     for (;;) {
         const auto result = translate(address, write);
         if (result) return at<u8>(*result);
@@ -235,7 +236,19 @@ i64 copy_string_from_user_raw(char* to, u64 from, usize capacity) {
     return static_cast<i64>(capacity);
 }
 
+namespace {
+// One of a word that other CPUs look at, too: whatever they do may come before it and after it.
+struct UserAccess {
+    UserAccess() { step(); }
+    ~UserAccess() { step(); }
+    static void step() {
+        if (fake::g_hooks.user_memory != nullptr) detail::simulation_point();
+    }
+};
+}  // namespace
+
 bool user_compare_exchange(u64 address, u32& expected, u32 desired) {
+    const UserAccess access;
     u8* byte = fake::user_byte(VirtAddr{address}, true);
     if (byte == nullptr) return false;
     std::atomic_ref(*reinterpret_cast<u32*>(byte)).compare_exchange_strong(expected, desired);
@@ -243,12 +256,7 @@ bool user_compare_exchange(u64 address, u32& expected, u32 desired) {
 }
 
 bool user_load_u32(u64 address, u32& value) {
-    if (fake::g_hooks.user_word != nullptr) {
-        detail::simulation_point();
-        value = fake::g_hooks.user_word(address).load();
-        detail::simulation_point();
-        return true;
-    }
+    const UserAccess access;
     const u8* byte = fake::user_byte(VirtAddr{address}, false);
     if (byte == nullptr) return false;
     value = std::atomic_ref(*reinterpret_cast<u32*>(const_cast<u8*>(byte))).load();
