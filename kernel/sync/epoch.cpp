@@ -17,9 +17,9 @@ void look(void* outside) {
                                                           std::memory_order_acq_rel);
 }
 
-CpuMask other_cpus() {
+CpuMask without_this_cpu(CpuMask cpus) {
     const core::PreemptGuard guard;
-    return core::online_cpus().without(core::this_cpu());
+    return cpus.without(core::this_cpu());
 }
 
 void pause_briefly() {
@@ -32,8 +32,11 @@ void pause_briefly() {
 
 void wait_for_readers() {
     core::assert_may_sleep();
-    // This CPU runs the caller, who is in no section; so none is open here now.
-    for (CpuMask inside = other_cpus(); !inside.empty();) {
+    for (CpuMask inside = core::online_cpus();;) {
+        // This CPU runs the caller, who is in no section; so none is open here now. That is so in each round, and the caller may be on
+        // another CPU in each: on one that it has waited for.
+        inside = without_this_cpu(inside);
+        if (inside.empty()) return;
         std::atomic<u64> outside{0};
         core::call_on(inside, look, &outside);
         inside = inside.without(CpuMask(outside.load(std::memory_order_acquire)));

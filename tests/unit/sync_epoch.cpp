@@ -58,6 +58,34 @@ TEST_CASE("epoch: a remover that does not wait is found out", "[sync]") {
     CHECK(simulate(1500, [](Simulation& sim) { build(sim, Removing::WithoutWaiting); }, 2) != "");
 }
 
+TEST_CASE("epoch: a remover that is moved to the CPU that it waits for", "[sync]") {
+    CHECK(simulate(
+              300,
+              [](Simulation& sim) {
+                  constexpr CpuId kReaders{1};
+                  auto inside = std::make_shared<std::atomic<bool>>(false);
+                  sim.spawn(
+                      [=] {
+                          const sync::EpochGuard section;
+                          *inside = true;
+                          for (int i = 0; i < 100; ++i) fake::spend(microseconds(2));
+                      },
+                      CpuMask::of(kReaders));
+                  sched::Entity& remover = sim.spawn(
+                      [=] {
+                          while (!*inside) nap(microseconds(1));
+                          sync::wait_for_readers();
+                      },
+                      CpuMask::of(CpuId{0}));
+                  const Nanoseconds when{static_cast<i64>(sim.random(200'000))};
+                  sim.spawn([=, &remover] {
+                      nap(when);
+                      (void)sched::set_affinity(remover, CpuMask::of(kReaders));
+                  });
+              },
+              2, 2) == "");
+}
+
 TEST_CASE("epoch: to wait inside a section is a panic, not a deadlock", "[sync]") {
     fake::reset(2);
     const sync::EpochGuard section;
