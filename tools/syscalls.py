@@ -23,7 +23,7 @@ Made by `tools/syscalls.py` from kernel/syscall/table.def: {count} calls of Linu
 answers ENOSYS, and the log says so once. The types say what an argument is to the program: `In`, `Out` and `InOut`
 point to a structure that the call reads, writes or both; `Address` is memory that the call itself does not look at;
 kernel/syscall/types.hpp has them all. What a call does is in its man page; what is missing of it is refused with the
-errno that the man page names. Of the resource limits CPU, FSIZE, DATA, RSS, MEMLOCK and AS are kept but not enforced.
+errno that the man page names. Of the resource limits FSIZE, DATA, RSS, MEMLOCK and AS are kept but not enforced.
 """
 
 

@@ -40,10 +40,12 @@ template <class... Arguments, Answer (*Function)(Arguments...)> struct Adapter<F
 };
 
 Answer missing(arch::TrapFrame& frame) {
+    // rseq(2), which the C library of every program asks for and does without, is missing on purpose (docs/differences.md).
+    constexpr u64 kRseq = 334;
     static constinit std::atomic<bool> reported[kTableSize] = {};
     const u64 number = frame.syscall_number(), slot = std::min(number, kTableSize - 1);
     // relaxed: only the line in the log depends on it.
-    if (!reported[slot].exchange(true, std::memory_order_relaxed))
+    if (number != kRseq && !reported[slot].exchange(true, std::memory_order_relaxed))
         log::info("system call {} is not implemented", number);
     return fail(Errno::kENOSYS);
 }
