@@ -355,6 +355,12 @@ stress: $(B)/heddle.elf $(B)/initramfs.cpio | $(B)/have/run $(B)/have/test
 	@$(PYTHON) tests/stress/programs.py
 	@$(PYTHON) tests/stress/boots.py --boots $(BOOTS)
 
+# The same program here and on Debian's Linux, side by side.
+.PHONY: bench
+bench: export HEDDLE_RUN := $(or $(value RUN),parallel 3)
+bench: $(B)/heddle.elf $(B)/initramfs.cpio | $(B)/have/run
+	@$(PYTHON) tools/bench.py --smp $(SMP) --memory $(MEM) $(if $(filter 1,$(ICOUNT)),--icount)
+
 # ---- Lint -----------------------------------------------------------------------------------------------------------
 
 .PHONY: lint format
