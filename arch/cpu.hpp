@@ -17,6 +17,7 @@ namespace hd::arch {
 //   void halt_until_interrupt();      IRQs off on entry; enables them and halts in one step, so that no wake-up is
 //                                     lost between; returns with IRQs on after an interrupt
 //   u64 cycles();                     a counter that never goes back on one CPU (x86: the TSC)
+//   kIdlePolling                      for how long to look out for work is worth more than a halt and the interrupt that ends it
 
 // Stops this CPU for good. IRQs off on return - there is none.
 [[noreturn]] void halt_forever();

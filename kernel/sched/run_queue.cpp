@@ -80,9 +80,9 @@ void ReadyQueue::advance(const Entity* running) {
 
 bool RunQueue::push(Entity& thread) {
     Entity* head = pending.load(std::memory_order_relaxed);
-    // release pairs with drain(), acquire with the pushes before this one: see `quiet` in deliver().
+    // release pairs with drain(), acquire with the pushes before this one: see `quiet` in deliver(). seq_cst: see idle_loop().
     do thread.pending_next = head;
-    while (!pending.compare_exchange_weak(head, &thread, std::memory_order_acq_rel, std::memory_order_relaxed));
+    while (!pending.compare_exchange_weak(head, &thread, std::memory_order_seq_cst, std::memory_order_relaxed));
     return head == nullptr;
 }
 

@@ -92,6 +92,7 @@ public:
     std::atomic<Entity*> current;
     std::atomic<Entity*> pending{nullptr};    // woken threads on their way into the queue: push() and drain()
     std::atomic<bool> quiet{false};           // `pending` may have become not empty without an interrupt: deliver()
+    std::atomic<bool> polling{false};         // it idles, and looks at `pending` all the time: idle_loop()
     std::atomic<u32> waiting{0};              // threads in the queues; written under the lock, a hint for others
     std::atomic<u8> running_slot{0};          // queue_slot of `current`; a hint for others
     std::atomic<UserSpace*> loaded{nullptr};  // whose page table this CPU has; written by the CPU with IRQs off

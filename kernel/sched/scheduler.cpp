@@ -205,20 +205,59 @@ void exit_current() {
     core::panic("a dead thread runs");
 }
 
+// Polling before halting. To wake a CPU that halts takes an interrupt, which is dear, above all where CPUs are an emulator's or a
+// hypervisor's threads; so one whose idle times have been short of late looks at its list for as long first. Nobody is missed:
+//
+//        the idle CPU                                a waker on another CPU
+//        P1  polling = true
+//            looks at its list, and in the end       W1  push the thread
+//        P2  polling = false                         W2  polling? then no interrupt
+//        P3  look at the list; empty: halt
+//
+// All five are sequentially consistent. If W2 sees true, then P2 came after it, so W1 < W2 < P2 < P3, and P3 finds the thread. Preemption
+// is off meanwhile, or an interrupt could switch to another thread with the flag set.
+static void poll_for_work(RunQueue& queue) {
+    queue.polling.store(true);
+    arch::irq_enable();
+    const Nanoseconds end = time::now() + arch::kIdlePolling;
+    while (queue.pending.load(std::memory_order_relaxed) == nullptr &&
+           arch::local_load<&arch::CpuLocal::need_resched>() == 0 && time::now() < end)
+        arch::cpu_relax();
+    arch::irq_disable();
+    queue.polling.store(false);
+}
+
+bool this_cpu_polls() { return this_run_queue().polling.load(std::memory_order_relaxed); }
+
 void idle_loop() {
+    constexpr u32 kMostCredit = 4;
+    u32 credit = 0;  // how often polling may be in vain
+    bool polled = false;
+    Nanoseconds idled{};  // by the end of the last idle time, in all
     arch::irq_enable();
     for (;;) {
         arch::irq_disable();
         core::preempt_disable();
         RunQueue& queue = this_run_queue();
-        const bool work = queue.pending.load(std::memory_order_relaxed) != nullptr ||
-                          queue.waiting.load(std::memory_order_relaxed) != 0 || pull(1);
+        // Other threads have run meanwhile: by a switch from here, or from the interrupt that ended a halt.
+        if (const Nanoseconds sum = read_parameter(queue.idle.run_time); sum != idled) {
+            // The end of a halt takes a good deal longer than what it waited for.
+            const bool short_time = sum - idled < Nanoseconds{arch::kIdlePolling.raw * 4};
+            credit = short_time ? std::min(credit + 1, kMostCredit) : credit - (credit != 0);
+            idled = sum;
+            polled = false;
+        }
+        const bool work = queue.pending.load() != nullptr || queue.waiting.load(std::memory_order_relaxed) != 0 ||
+                          arch::local_load<&arch::CpuLocal::need_resched>() != 0 || pull(1);
         if (!work && !g_idle_cpus.load().has(queue.cpu)) g_idle_cpus.add(queue.cpu);  // a waker has taken it out
+        const bool polls = !work && !polled && credit != 0 && g_scheduling_cpus.load().count() > 1;
+        if (polls) poll_for_work(queue);
+        polled = polled || polls;
         core::preempt_enable_no_resched();
         if (work) {
             arch::irq_enable();
             schedule();
-        } else {
+        } else if (!polls) {
             // Work that comes from now on comes with an interrupt, which ends the halt.
             arch::halt_until_interrupt();
         }

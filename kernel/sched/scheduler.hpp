@@ -16,6 +16,7 @@ inline Entity& current() { return *static_cast<Entity*>(arch::local_load<&arch::
 void init_cpu(Entity& idle);
 // The idle loop: pulls work or halts. Never returns. The tail of each CPU's boot path.
 [[noreturn]] void idle_loop();
+bool this_cpu_polls();  // it is idle, with preemption off. For interrupt handlers
 
 // Puts a new thread (context made, state New) on a run queue: on this CPU, to run when its creator sleeps, or, if others wait
 // here already, on an idle one. Any context.

@@ -56,9 +56,9 @@ void deliver(Entity& thread, CpuId target, WakeHint hint) {
         if (g_idle_cpus.load().has(target)) g_idle_cpus.remove(target);
         // A CPU whose list is not empty knows of it by an interrupt, except after a quiet push. relaxed, on both sides: the flag
         // is set before that push, and whoever finds the list not empty because of it has acquired what came before.
-        if (queue.push(thread) || queue.quiet.exchange(false, std::memory_order_relaxed)) {
+        // And a CPU that polls finds it by itself: idle_loop().
+        if ((queue.push(thread) || queue.quiet.exchange(false, std::memory_order_relaxed)) && !queue.polling.load())
             arch::send_ipi(target, arch::Ipi::Reschedule);
-        }
     } else if (core::IrqGuard irqs_off; queue.can_wait(thread)) {
         queue.quiet.store(true, std::memory_order_relaxed);
         queue.push(thread);

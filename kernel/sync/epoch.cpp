@@ -12,7 +12,7 @@ namespace {
 
 // In the interrupt: was this CPU in a section? Its count is that of what was interrupted, and the interrupt's own.
 void look(void* outside) {
-    if (core::preempt_count() == core::kInterruptUnit)
+    if (core::preempt_count() == core::kInterruptUnit || sched::this_cpu_polls())
         static_cast<std::atomic<u64>*>(outside)->fetch_or(CpuMask::of(core::this_cpu()).bits(),
                                                           std::memory_order_acq_rel);
 }

@@ -33,6 +33,7 @@ inline void irq_restore(IrqState state) {
 
 inline void cpu_relax() { asm volatile("pause"); }
 
+inline constexpr Nanoseconds kIdlePolling{50'000};
 inline void halt_until_interrupt() {
     // STI takes effect after the next instruction, so no interrupt can come between it and HLT (SDM 2B, STI).
     asm volatile("sti; hlt" ::: "memory");

@@ -14,6 +14,7 @@ void irq_disable();
 IrqState irq_save();
 void irq_restore(IrqState state);
 void cpu_relax();
+inline constexpr Nanoseconds kIdlePolling{500};
 void halt_until_interrupt();
 u64 cycles();
 
