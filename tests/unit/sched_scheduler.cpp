@@ -4,6 +4,7 @@
 
 #include "kernel/sched/run_queue.hpp"
 #include "kernel/sync/completion.hpp"
+#include "kernel/sync/semaphore.hpp"
 #include "tests/unit/fake_arch/cpus.hpp"
 #include "tests/unit/simulation.hpp"
 
@@ -474,4 +475,32 @@ TEST_CASE("sleeping with a spinlock held is a panic", "[sched]") {
                    },
                    1, 1),
                Catch::Contains("gives up its CPU with a spinlock held"));
+}
+
+// Each is woken while its CPU is idle for a moment only: it polls, is about to halt, or halts.
+TEST_CASE("no wake-up is lost by a CPU that polls before it halts", "[sched]") {
+    CHECK(simulate(
+              1000,
+              [](Simulation& sim) {
+                  auto ping = std::make_shared<sync::Semaphore>(0), pong = std::make_shared<sync::Semaphore>(0);
+                  const Nanoseconds longest{static_cast<i64>(sim.random(1500))};
+                  sim.spawn(
+                      [=] {
+                          for (int i = 0; i < 20; ++i) {
+                              ping->release();
+                              pong->acquire();
+                          }
+                      },
+                      CpuMask::of(CpuId{0}));
+                  sim.spawn(
+                      [=] {
+                          for (int i = 0; i < 20; ++i) {
+                              ping->acquire();
+                              fake::spend(Nanoseconds{longest.raw * i / 20});  // until the other one's polling ends
+                              pong->release();
+                          }
+                      },
+                      CpuMask::of(CpuId{1}));
+              },
+              2, 2) == "");
 }
