@@ -168,7 +168,8 @@ void report(Process& process, Nanoseconds passed) {
         char text[200];
         BufferSink sink(text);
         describe_repetition(sink, process, record);
-        log::warn("    thread {} ({}): {}", thread.id, thread.name, sink.view());
+        // Of which process: several may be told of at once.
+        log::warn("    thread {} ({}) of process {}: {}", thread.id, thread.name, process.pid(), sink.view());
     });
 }
 
