@@ -114,7 +114,8 @@ static void* relay(void* argument) {
         g_numbers[me] = next;
         while (g_numbers[1 - me] < next) sched_yield();
         char byte = (char)next;
-        if (next % 1000 == 0 && (write(g_pipe[1], &byte, 1) != 1 || read(g_pipe[0], &byte, 1) != 1)) abort();
+        // Often enough to come well before the watch is sure, however slow the machine: that by itself is all that tells it apart.
+        if (next % 16 == 0 && (write(g_pipe[1], &byte, 1) != 1 || read(g_pipe[0], &byte, 1) != 1)) abort();
     }
     return NULL;
 }
