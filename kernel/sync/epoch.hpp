@@ -11,7 +11,7 @@
 // A reader who found the object came to R2 before D1 took effect, so he was inside his section when D2 began, or out of it already.
 // D2 ends when each CPU has been seen outside of any section since it began: then he is out, and those who come later do not find
 // the object. A CPU is asked by an interrupt: the section is a stretch of code with preemption off, so if what was
-// interrupted had preemption on, no section was open there. (The interrupt and its acknowledgement order the memory accesses of
+// interrupted had preemption on, no section was open there, nor was one if an idle CPU polled. (The interrupt and its acknowledgement order the memory accesses of
 // both sides.) Who must keep an object longer takes a reference to it before R4, which is safe as the table's is still there.
 //
 // The price is the remover's: an interrupt to each other CPU. So this is for what is looked up far more often than it is removed.

@@ -49,10 +49,7 @@ Result<Nanoseconds> duration_from(In<abi::Timespec> from) {
     return seconds(time.tv_sec) + Nanoseconds{time.tv_nsec};
 }
 
-Nanoseconds deadline_after(Nanoseconds duration) {
-    const Nanoseconds now = time::now();
-    return duration >= Nanoseconds::max() - now ? Nanoseconds::max() : now + duration;
-}
+Nanoseconds deadline_after(Nanoseconds duration) { return time::later(time::now(), duration); }
 
 abi::RUsage rusage_of(const task::Usage& usage) {
     abi::RUsage result;

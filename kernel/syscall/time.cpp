@@ -63,10 +63,8 @@ Answer sleep_on_cpu_clock(i32 number, bool absolute, Nanoseconds time, Out<abi::
     if (clock.thread() == &task::current_thread()) return fail(Errno::kEINVAL);  // it would sleep for ever
     if (absolute)
         return task::sleep_until(clock, time) == sync::WaitResult::Ready ? Result<>() : fail(Errno::kERESTARTNOHAND);
-    const Nanoseconds now = clock.read();
-    const Nanoseconds deadline = time > Nanoseconds::max() - now ? Nanoseconds::max() : now + time;
     task::RestartBlock& block = task::current_thread().restart;
-    block = {cpu_sleep, deadline, {rest.address(), static_cast<u32>(number)}};
+    block = {cpu_sleep, time::later(clock.read(), time), {rest.address(), static_cast<u32>(number)}};
     return cpu_sleep(block);
 }
 

@@ -74,6 +74,10 @@ Nanoseconds CpuClock::read_locked() const {
     return of_kind(kind_, thread_ ? usage_of_locked(*thread_) : process_->usage_locked());
 }
 
+Nanoseconds CpuClock::read_locked(const Usage& whole) const {
+    return of_kind(kind_, thread_ ? usage_of_locked(*thread_) : whole);
+}
+
 void watch_cpu_time_locked(Process& process) {
     if (process.watches_cpu_time) return;
     process.watches_cpu_time = true;
@@ -95,7 +99,7 @@ void check_cpu_time(Thread& self) {
             expired[i] = take_expired(process.cpu_intervals[i], now[i]);
             watched |= process.cpu_intervals[i].deadline != kForever;
         }
-        watched |= check_cpu_timers_locked(process);
+        watched |= check_cpu_timers_locked(process, usage);
         limit_signal = check_limit_locked(process, total(usage));
         if (process.cpu_sleepers != 0) process.cpu_time_passed.wake_all();
         process.watches_cpu_time = watched;

@@ -27,6 +27,8 @@ public:
 
     Nanoseconds read() const;  // takes the process's signal_lock
     Nanoseconds read_locked() const REQUIRES(process_ -> signal_lock);
+    // The same for who has the process's usage already, which takes a look at each thread. Needs the lock as well.
+    Nanoseconds read_locked(const Usage& whole) const;
 
 private:
     CpuClock(CpuTime kind, RefPtr<Process> process, RefPtr<Thread> thread)

@@ -90,6 +90,12 @@ void note_state(Repetition& record, const ProgramState& state) {
     record.counter_step = by;
 }
 
+int states_seen(const Repetition& record) {
+    int count = 0;
+    for (const u64 bits : record.states) count += std::popcount(bits);
+    return count;
+}
+
 enum class Verdict : u8 { Innocent, TooEarly, Livelock };
 
 // What a thread has done in the window.
@@ -108,9 +114,7 @@ Conduct conduct_of(Thread& thread, Nanoseconds window) {
         return ran.raw > window.raw / 50 ? Conduct::Works : Conduct::Sleeps;
     }
     if (record.in_haste < in_vain / 4 * 3 || record.hand_overs > in_vain / 8) return Conduct::Works;
-    int states = 0;
-    for (const u64 bits : record.states) states += std::popcount(bits);
-    if (states <= kFewStates) return Conduct::Repeats;
+    if (states_seen(record) <= kFewStates) return Conduct::Repeats;
     return record.other_changes <= kFewChanges ? Conduct::Counts : Conduct::Works;
 }
 
@@ -244,10 +248,8 @@ void describe_livelock(TextSink& sink, Process& process) {
     for_each_trying(process, [&](const Thread& thread, const Repetition& record) {
         format_to(sink, "{} ({}): ", thread.id, thread.name);
         describe_repetition(sink, process, record);
-        int states = 0;
-        for (const u64 bits : record.states) states += std::popcount(bits);
         format_to(sink, "; {} in haste, {} handed over, {} of 256 states, {} other changes\n", record.in_haste,
-                  record.hand_overs, states, record.other_changes);
+                  record.hand_overs, states_seen(record), record.other_changes);
     });
 }
 

@@ -101,11 +101,11 @@ void PosixTimer::expire(time::Timer& alarm) {
     go_off_locked(self.process, self);
 }
 
-bool check_cpu_timers_locked(Process& process) {
+bool check_cpu_timers_locked(Process& process, const Usage& usage) {
     bool watched = false;
     for (PosixTimer& timer : process.timers) {
         if (!timer.clock.cpu || !timer.deadline || timer.event.notify == abi::kSIGEV_NONE) continue;
-        if (!timer.pending && now_of_locked(timer) >= *timer.deadline) go_off_locked(process, timer);
+        if (!timer.pending && timer.clock.cpu.read_locked(usage) >= *timer.deadline) go_off_locked(process, timer);
         watched |= timer.deadline.has_value();
     }
     return watched;
@@ -168,12 +168,10 @@ Result<IntervalTimer> set_timer(i32 id, const IntervalTimer& setting, bool absol
     if (setting.value.raw == 0) return old;
     const SignalGuard guard(process.signal_lock);
     Nanoseconds deadline = setting.value;
-    if (!absolute) {
-        const Nanoseconds now = now_of_locked(*timer);
-        deadline = deadline > Nanoseconds::max() - now ? Nanoseconds::max() : now + deadline;
-    } else if (timer->clock.wall) {
+    if (!absolute)
+        deadline = time::later(now_of_locked(*timer), deadline);
+    else if (timer->clock.wall)
         deadline = deadline - time::wall_clock() + time::now();
-    }
     timer->deadline = deadline;
     timer->interval = setting.interval;
     arm_locked(process, *timer, deadline);

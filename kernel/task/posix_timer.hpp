@@ -62,7 +62,8 @@ void delete_timers(Process& process);  // execve(2) and the end
 
 // A timer's signal was taken: arms it again, and puts the overrun into `info`.
 // Those of CPU clocks that are due go off; is there one that is yet to?
-bool check_cpu_timers_locked(Process& process) REQUIRES(process.signal_lock);
+// `usage`: the process's now.
+bool check_cpu_timers_locked(Process& process, const Usage& usage) REQUIRES(process.signal_lock);
 
 void note_timer_signal_locked(Process& process, abi::SigInfo& info) REQUIRES(process.signal_lock);
 

@@ -15,6 +15,10 @@
 namespace hd::time {
 
 inline Nanoseconds now() { return arch::clock_now(); }
+// A point of any clock and a duration from there, both not negative; without overflow: max() is never.
+constexpr Nanoseconds later(Nanoseconds from, Nanoseconds duration) {
+    return duration >= Nanoseconds::max() - from ? Nanoseconds::max() : from + duration;
+}
 Nanoseconds wall_clock();                      // since 1970
 void set_wall_clock(Nanoseconds since_epoch);  // clock_settime(2)
 // The wall clock's offset from now(), in nanoseconds, lives there from now on: where programs can read it. Boot, before they do.

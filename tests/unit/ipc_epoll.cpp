@@ -46,8 +46,6 @@ struct World {
     RefPtr<ipc::Epoll> epoll;
     std::array<RefPtr<Counter>, kFiles> files;
     std::atomic<int> taken{0};
-    std::atomic<bool> over{false};
-    Counter& stop() { return *files[0]; }
 };
 
 // Producers make files ready; consumers wait for events, take what there is, and count. All is over when everything was taken.
@@ -95,7 +93,6 @@ std::string run(u32 seeds, u32 how, bool rearm) {
                                 "it is not watched");
                     }
                 }
-                here.over = true;
             });
         for (int i = 0; i < kProducers; ++i) {
             std::array<u64, kAdds> order;
